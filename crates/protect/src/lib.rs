@@ -1,0 +1,35 @@
+//! The rules that keep a validator from being slashed, and the only way to a signature.
+//!
+//! A chain adapter reduces a request to an [`Intent`]. A [`Ledger`] holds one [`Record`] for each
+//! key. [`decide`] says, by value, whether the record allows the intent. [`authorise`] decides a
+//! batch, makes the result durable, and only then hands out [`Permit`]s; whoever signs asks for a
+//! permit and consumes it.
+//!
+//! # Invariants
+//! - No I/O, clock, randomness or async: everything arrives as an argument.
+//! - Only [`authorise`] makes a [`Permit`], and only after [`Ledger::persist`] returned `Ok`.
+//! - A record only ever grows stricter ([`Record::merge_stricter`], [`decide`]).
+//! - A refusal ([`Refusal`]) and a failure ([`Denied::Failed`]) are different types, and neither
+//!   leads to a signature.
+//! - The journal is enough to compute every record again ([`journal::Replay`]).
+//!
+//! What this crate does not stop: a [`Ledger`] that lies. Only `store` may implement one outside
+//! tests; a test of the workspace checks that.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod codec;
+mod intent;
+pub mod journal;
+mod permit;
+mod record;
+mod refusal;
+mod rules;
+
+pub use intent::{Digest, Duty, Epoch, Intent, KeyId, Slot};
+pub use permit::{Denied, Ledger, Permit, authorise};
+pub use record::{Attestation, Bound, EthereumRecord, Proposal, Record, RecordError, StopLine};
+pub use refusal::{Evidence, Refusal, RefusalKind};
+pub use rules::{PROTECTION_IS_ON, decide};

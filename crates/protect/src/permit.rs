@@ -1,0 +1,177 @@
+//! The only way to a signature: load, decide, make durable, permit.
+//!
+//! Invariants: a [`Permit`] exists only for an intent that [`decide`] allowed and whose record and
+//! journal event [`Ledger::persist`] reported durable; it cannot be made, copied or reused outside:
+//!
+//! ```compile_fail,E0451
+//! use palisade_protect::{Digest, KeyId, Permit};
+//! let forged = Permit { key: KeyId([0; 32]), digest: Digest([0; 32]) };
+//! ```
+//! ```compile_fail,E0599
+//! fn twice(permit: palisade_protect::Permit) -> [palisade_protect::Permit; 2] {
+//!     [permit.clone(), permit]
+//! }
+//! ```
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::journal::Event;
+use crate::{Digest, Duty, Intent, KeyId, Record, Refusal, decide};
+
+/// Proof that signing one digest with one key was decided and made durable. Consumed by signing.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a permit that is dropped is a duty that is missed"]
+pub struct Permit {
+    key: KeyId,
+    digest: Digest,
+}
+
+impl Permit {
+    /// The key that may sign.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// The digest that may be signed.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// Where records are kept. `store` implements it on a file; an implementation that reports
+/// durability wrongly breaks every promise of this crate.
+pub trait Ledger {
+    /// Why the ledger cannot tell, or could not write. Cloned into every answer of the batch.
+    type Error: Clone;
+
+    /// The newest durable record of `key`; `None` when the key is not known here.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn load(&mut self, key: &KeyId) -> Result<Option<Record>, Self::Error>;
+
+    /// Makes all `records` and `events` durable, or none of them.
+    ///
+    /// # Errors
+    /// When that is not certain. The ledger must then answer every later call with an error until
+    /// it has been opened anew.
+    fn persist(
+        &mut self,
+        records: &BTreeMap<KeyId, Record>,
+        events: Vec<Event>,
+    ) -> Result<(), Self::Error>;
+
+    /// Keeps an event for the journal without a write of its own; it may be lost in a crash.
+    fn defer(&mut self, event: Event);
+}
+
+/// Why there is no permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied<E> {
+    /// A rule says no.
+    Refused(Refusal),
+    /// The ledger holds no record of this key: its past is unknown, so it does not sign.
+    UnknownKey(KeyId),
+    /// The ledger cannot tell, or could not write: nothing may be signed.
+    Failed(E),
+}
+
+/// Decides a batch in order and makes it durable with one [`Ledger::persist`].
+///
+/// Each answer stands at its request's place. A denial does not touch its neighbours; a failed
+/// write denies all that needed it.
+pub fn authorise<L: Ledger>(
+    ledger: &mut L,
+    batch: &[(KeyId, Intent)],
+) -> Vec<Result<Permit, Denied<L::Error>>> {
+    let mut working = Working::default();
+    let decisions: Vec<_> =
+        batch.iter().map(|(key, intent)| working.decide_one(ledger, key, intent)).collect();
+    let written = working.persist(ledger);
+    let permit = |((key, intent), decision): (&(KeyId, Intent), Result<Needs, _>)| {
+        if decision? == Needs::Persist {
+            written.clone().map_err(Denied::Failed)?;
+        }
+        Ok(Permit { key: *key, digest: intent.digest })
+    };
+    batch.iter().zip(decisions).map(permit).collect()
+}
+
+/// What must have happened before a positive decision may leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Persist,
+}
+
+/// The records of a batch as they become, before they are durable.
+#[derive(Default)]
+struct Working {
+    loaded: BTreeMap<KeyId, Record>,
+    changed: BTreeMap<KeyId, Record>,
+    events: Vec<Event>,
+}
+
+impl Working {
+    fn decide_one<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        key: &KeyId,
+        intent: &Intent,
+    ) -> Result<Needs, Denied<L::Error>> {
+        let record = self.record(ledger, key)?;
+        let next = match decide(&record, intent) {
+            Ok(next) => next,
+            Err(refusal) => {
+                ledger.defer(Event::Refused { key: *key, intent: *intent, kind: refusal.kind });
+                return Err(Denied::Refused(refusal));
+            }
+        };
+        if next == record && intent.duty != Duty::Irrevocable {
+            // Harmless, or a repeat: a repeat of a message of this batch waits for its write.
+            let pending = intent.duty != Duty::Harmless && self.changed.contains_key(key);
+            return Ok(if pending { Needs::Persist } else { Needs::Nothing });
+        }
+        if next != record {
+            self.changed.insert(*key, next);
+        }
+        self.events.push(Event::Permitted { key: *key, intent: *intent });
+        Ok(Needs::Persist)
+    }
+
+    fn record<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        key: &KeyId,
+    ) -> Result<Record, Denied<L::Error>> {
+        if let Some(record) = self.changed.get(key).or_else(|| self.loaded.get(key)) {
+            return Ok(*record);
+        }
+        let record = ledger.load(key).map_err(Denied::Failed)?.ok_or(Denied::UnknownKey(*key))?;
+        self.loaded.insert(*key, record);
+        Ok(record)
+    }
+
+    fn persist<L: Ledger>(self, ledger: &mut L) -> Result<(), L::Error> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        ledger.persist(&self.changed, self.events)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Denied<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::UnknownKey(key) => write!(f, "no record of key {key}: its past is unknown"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for Denied<E> {}

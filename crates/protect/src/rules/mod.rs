@@ -1,0 +1,45 @@
+//! One decision: does this record allow this intent, and what does the record become?
+//!
+//! Invariants: pure and by value; the next record forbids at least what the old one forbids; each
+//! rule stands in a file of its own with its source on top.
+
+mod attestation;
+mod proposal;
+mod stop_line;
+
+use crate::{Duty, EthereumRecord, Intent, Record, Refusal};
+
+/// False only in a build made to show that the checks of the end-to-end tests can fail.
+pub const PROTECTION_IS_ON: bool = !cfg!(feature = "danger-no-protection");
+
+/// Judges `intent` by `record`.
+///
+/// Returns the record as it must be made durable before anything is signed. It equals `record`
+/// when the intent repeats the last message of its kind, or when it is not slashable.
+///
+/// # Errors
+/// A [`Refusal`] with the evidence.
+pub fn decide(record: &Record, intent: &Intent) -> Result<Record, Refusal> {
+    if !PROTECTION_IS_ON {
+        return Ok(*record);
+    }
+    match record {
+        Record::Ethereum(ethereum) => decide_ethereum(ethereum, intent).map(Record::Ethereum),
+    }
+}
+
+fn decide_ethereum(record: &EthereumRecord, intent: &Intent) -> Result<EthereumRecord, Refusal> {
+    stop_line::check(&record.stop_line, intent)?;
+    let mut next = *record;
+    match intent.duty {
+        Duty::Proposal { slot } => {
+            next.proposal = Some(proposal::decide(record.proposal, slot, intent)?);
+        }
+        Duty::Attestation { source, target } => {
+            next.attestation =
+                Some(attestation::decide(record.attestation, source, target, intent)?);
+        }
+        Duty::Irrevocable | Duty::Harmless => {}
+    }
+    Ok(next)
+}
