@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Custody of keys: how they come in, how they rest, and the one way in which they sign.
+//!
+//! - [`keystore`] reads and writes EIP-2335 files; [`import`] reads many of them, or raw hex, as one
+//!   all-or-nothing step.
+//! - [`Vault`] is the sealed key directory of a home; an [`UnlockSecret`] opens it.
+//! - [`KeyRing`] holds the opened keys in memory. [`KeyRing::sign`] consumes a
+//!   [`Permit`](palisade_protect::Permit) and is the only function here that signs.
+//!
+//! # Invariants
+//! - Nothing is signed without a permit: no public function takes a message and a key.
+//! - Secret types have no `Debug`, `Display`, `Clone` or `Serialize`, compare in constant time and
+//!   are wiped when dropped. No error repeats a secret, a password or a line of a secret file.
+//! - Every read of a file is bounded; foreign bytes never cause a panic.
+//! - The vault changes by one durable rename: it holds all of a change or nothing of it.
+//! - No network, no clock; randomness is the operating system's.
+//!
+//! # What cannot be wiped
+//! Scalars live in one heap place each, wiped on drop. Copies that the compiler or a library makes
+//! on the stack are beyond reach of safe code: `blstrs` turns a scalar into bytes for each
+//! multiplication, moves out of constructors may leave a copy, and the Unicode normaliser of
+//! passwords and scrypt's working memory are freed without being wiped. Secure mode
+//! (no core dumps, locked memory) is what keeps those from leaving the process.
+#![forbid(unsafe_code)]
+
+mod bls;
+mod files;
+mod hash_points;
+pub mod import;
+pub mod keystore;
+mod password;
+mod ring;
+mod scheme;
+mod signature;
+mod unlock;
+mod vault;
+
+pub use bls::{BlsPublicKey, BlsSecretKey, PublicKeyError, SecretKeyError};
+pub use password::{Password, PasswordError};
+pub use ring::{KeyRing, SignError};
+pub use scheme::{Scheme, key_id};
+pub use signature::Signature;
+pub use unlock::{UnlockError, UnlockFileSecret, UnlockSecret};
+pub use vault::{Added, NewKey, Removed, UnlockKind, Vault, VaultError};

@@ -1,8 +1,16 @@
 //! The only way to a signature: load, decide, make durable, permit.
 //!
 //! Invariants: a [`Permit`] exists only for an intent that [`decide`] allowed and whose record and
-//! journal event [`Ledger::persist`] reported durable; it cannot be made, copied or reused outside:
+//! journal event [`Ledger::persist`] reported durable. Others may name and move it (the first
+//! example shows that the next two fail for no other reason), but not make or copy it:
 //!
+//! ```
+//! use palisade_protect::{Digest, KeyId, Permit};
+//! let names = (KeyId([0; 32]), Digest([0; 32]));
+//! fn once(permit: Permit) -> [Permit; 1] {
+//!     [permit]
+//! }
+//! ```
 //! ```compile_fail,E0451
 //! use palisade_protect::{Digest, KeyId, Permit};
 //! let forged = Permit { key: KeyId([0; 32]), digest: Digest([0; 32]) };
@@ -132,9 +140,11 @@ impl Working {
             }
         };
         if next == record && intent.duty != Duty::Irrevocable {
-            // Harmless, or a repeat: a repeat of a message of this batch waits for its write.
-            let pending = intent.duty != Duty::Harmless && self.changed.contains_key(key);
-            return Ok(if pending { Needs::Persist } else { Needs::Nothing });
+            // Harmless, or a repeat. It may leave at once only if the durable record alone allows
+            // it; a repeat of a message of this batch waits for that message's write.
+            let durable = self.loaded.get(key);
+            let allows = durable.is_some_and(|durable| decide(durable, intent) == Ok(*durable));
+            return Ok(if allows { Needs::Nothing } else { Needs::Persist });
         }
         if next != record {
             self.changed.insert(*key, next);

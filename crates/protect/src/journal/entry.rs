@@ -1,25 +1,15 @@
-//! The tamper-evident history of all decisions, and its replay through the same rules.
+//! What one durable write recorded, its bytes, and the chain of heads over them.
 //!
-//! An [`Entry`] holds what one durable write decided. Each entry's head digest covers the head
-//! before it, so that changing, dropping or reordering an entry breaks every later head:
-//! `head = SHA-256("palisade/journal/v1" ‖ previous head ‖ encoded entry)`; the first previous head
-//! is [`GENESIS`].
-//!
-//! Invariants: an entry has exactly one encoding (version 1), frozen by tests; replaying a whole
-//! journal gives exactly the records that the ledger holds, and every permitted duty passes
-//! [`decide`] again.
-//!
-//! What it does not stop: whoever can replace the whole file can write another consistent history.
-//! Keep the head digest elsewhere (`journal verify` prints it).
+//! Invariants: an entry has exactly one encoding; no input makes [`Entry::decode`] panic or reserve
+//! more than the input's own length allows.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::{Malformed, Reader, put_short_bytes};
-use crate::{Digest, Duty, Epoch, Intent, KeyId, Record, Refusal, RefusalKind, Slot, decide};
+use crate::{Digest, Duty, Epoch, Intent, KeyId, Record, RefusalKind, Slot};
 
 /// The head before the first entry.
 pub const GENESIS: Digest = Digest([0; 32]);
@@ -230,130 +220,6 @@ fn read_record(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     Record::decode(reader.short_bytes()?).map_err(|_| Malformed)
 }
 
-/// Walks a journal from its first entry and computes every record again.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    head: Digest,
-    entries: u64,
-    first_time_unix_ms: Option<u64>,
-    last_time_unix_ms: Option<u64>,
-    records: BTreeMap<KeyId, Record>,
-}
-
-impl Default for Replay {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Replay {
-    /// Before the first entry.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            head: GENESIS,
-            entries: 0,
-            first_time_unix_ms: None,
-            last_time_unix_ms: None,
-            records: BTreeMap::new(),
-        }
-    }
-
-    /// The head after the entries so far.
-    #[must_use]
-    pub fn head(&self) -> Digest {
-        self.head
-    }
-
-    /// How many entries held so far.
-    #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// When the first entry was written, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn first_time_unix_ms(&self) -> Option<u64> {
-        self.first_time_unix_ms
-    }
-
-    /// When the last entry was written, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn last_time_unix_ms(&self) -> Option<u64> {
-        self.last_time_unix_ms
-    }
-
-    /// The records as they must be after the entries so far.
-    #[must_use]
-    pub fn records(&self) -> &BTreeMap<KeyId, Record> {
-        &self.records
-    }
-
-    /// Takes the next entry as it was stored, with the head stored beside it.
-    ///
-    /// # Errors
-    /// [`ReplayError`] names the first thing that does not hold; the replay is of no use after it.
-    pub fn apply(&mut self, encoded_entry: &[u8], stored_head: &Digest) -> Result<(), ReplayError> {
-        let entry = Entry::decode(encoded_entry).map_err(ReplayError::Entry)?;
-        let head = chain(&self.head, encoded_entry);
-        if head != *stored_head {
-            return Err(ReplayError::BrokenChain);
-        }
-        entry.events.iter().try_for_each(|event| self.apply_event(event))?;
-        self.head = head;
-        self.entries = self.entries.saturating_add(1);
-        self.first_time_unix_ms.get_or_insert(entry.time_unix_ms);
-        self.last_time_unix_ms = Some(entry.time_unix_ms);
-        Ok(())
-    }
-
-    fn apply_event(&mut self, event: &Event) -> Result<(), ReplayError> {
-        match *event {
-            Event::Permitted { key, intent } => {
-                let record = self.record(&key)?;
-                let next = decide(&record, &intent)
-                    .map_err(|refusal| ReplayError::AgainstTheRules(key, refusal))?;
-                self.records.insert(key, next);
-            }
-            Event::Refused { key, .. } | Event::Retired { key } => {
-                self.record(&key)?;
-            }
-            Event::Admitted { key, record } => {
-                if self.records.insert(key, record).is_some() {
-                    return Err(ReplayError::AdmittedTwice(key));
-                }
-            }
-            Event::Raised { key, record } => self.raise(key, record)?,
-            Event::RefusalsOmitted { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// A raise may only make a record stricter; only the operator's stop-line may move freely.
-    fn raise(&mut self, key: KeyId, record: Record) -> Result<(), ReplayError> {
-        let before = without_stop_line(self.record(&key)?);
-        let after = without_stop_line(record);
-        if before.merge_stricter(after) != Ok(after) {
-            return Err(ReplayError::Lowered(key));
-        }
-        self.records.insert(key, record);
-        Ok(())
-    }
-
-    fn record(&self, key: &KeyId) -> Result<Record, ReplayError> {
-        self.records.get(key).copied().ok_or(ReplayError::UnknownKey(*key))
-    }
-}
-
-fn without_stop_line(record: Record) -> Record {
-    match record {
-        Record::Ethereum(mut ethereum) => {
-            ethereum.stop_line = crate::StopLine::default();
-            Record::Ethereum(ethereum)
-        }
-    }
-}
-
 /// Stored bytes that are not a journal entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -362,24 +228,6 @@ pub enum EntryError {
     UnknownVersion(u8),
     /// Damaged, or not written by this program.
     Malformed,
-}
-
-/// The first thing in a journal that does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReplayError {
-    /// The entry cannot be read.
-    Entry(EntryError),
-    /// The entry, or one before it, is not the one that was written.
-    BrokenChain,
-    /// A duty stands as permitted that the rules forbid.
-    AgainstTheRules(KeyId, Refusal),
-    /// A record was made less strict.
-    Lowered(KeyId),
-    /// The key was never admitted.
-    UnknownKey(KeyId),
-    /// The key was admitted a second time, which would forget its record.
-    AdmittedTwice(KeyId),
 }
 
 impl From<Malformed> for EntryError {
@@ -399,20 +247,4 @@ impl fmt::Display for EntryError {
     }
 }
 
-impl fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entry(error) => error.fmt(f),
-            Self::BrokenChain => f.write_str("the hash chain is broken: an entry was altered"),
-            Self::AgainstTheRules(key, refusal) => {
-                write!(f, "key {key}: a permitted duty breaks a rule: {refusal}")
-            }
-            Self::Lowered(key) => write!(f, "key {key}: its record was made less strict"),
-            Self::UnknownKey(key) => write!(f, "key {key} was never admitted"),
-            Self::AdmittedTwice(key) => write!(f, "key {key} was admitted twice"),
-        }
-    }
-}
-
 impl core::error::Error for EntryError {}
-impl core::error::Error for ReplayError {}

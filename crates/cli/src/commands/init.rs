@@ -1,0 +1,56 @@
+//! `palisade init`
+
+use palisade_protect::Digest;
+use palisade_server::home::{GenesisRoot, Home, NewHome, NewUnlock};
+
+use crate::arguments::InitArguments;
+use crate::failure::Failure;
+use crate::{Done, Outcome, output, unlock};
+
+pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
+    let unlock = match &arguments.unlock_file {
+        Some(file) => NewUnlock::File(file.clone()),
+        None if arguments.passphrase => NewUnlock::Passphrase(unlock::new_passphrase()?),
+        None => NewUnlock::Generate,
+    };
+    let new = NewHome {
+        network: arguments.network.clone(),
+        genesis_validators_root: genesis_root(arguments.genesis_validators_root.as_deref())?,
+        unlock,
+    };
+    let network = home.create(&new)?;
+    output::line(&format!("Made a home for {} at {}", network.name, home.path().display()));
+    match &new.unlock {
+        NewUnlock::Generate => output::line(&format!(
+            "The secret that opens its keys is {}: back it up apart from the keys.",
+            home.unlock_path().display()
+        )),
+        NewUnlock::File(file) => {
+            output::line(&format!("Its keys are opened by {}.", file.display()));
+        }
+        NewUnlock::Passphrase(_) => {
+            output::line("Its keys are opened by the passphrase; nobody can recover it.");
+        }
+    }
+    output::line(&format!(
+        "The key manager API's bearer token is in {}.",
+        home.token_path().display()
+    ));
+    output::line("Next: `palisade keys import`, then `palisade run`.");
+    Ok(Outcome::Yes)
+}
+
+fn genesis_root(text: Option<&str>) -> Result<GenesisRoot, Failure> {
+    let Some(text) = text else { return Ok(GenesisRoot::OfNetwork) };
+    if text == "learn" {
+        return Ok(GenesisRoot::Learn);
+    }
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let mut root = [0; 32];
+    hex::decode_to_slice(digits, &mut root).map_err(|_| {
+        Failure::Usage(
+            "--genesis-validators-root takes 64 hex digits, or the word learn".to_owned(),
+        )
+    })?;
+    Ok(GenesisRoot::Given(Digest(root)))
+}

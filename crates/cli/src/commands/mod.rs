@@ -1,0 +1,41 @@
+//! One file for each group of commands.
+
+mod history;
+mod init;
+mod journal;
+mod keys;
+mod run;
+mod status;
+
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::{Done, Outcome, output, target};
+
+/// Does what the arguments ask.
+pub(crate) fn run(arguments: Arguments) -> Done {
+    if let Command::Completions { shell } = arguments.command {
+        return completions(shell);
+    }
+    let home = target::home(arguments.home)?;
+    match arguments.command {
+        Command::Init(arguments) => init::run(&home, &arguments),
+        Command::Run(arguments) => run::run(home, &arguments),
+        Command::Keys(command) => keys::run(&home, command),
+        Command::History(command) => history::run(&home, command),
+        Command::Journal(command) => journal::run(&home, &command),
+        Command::Status(arguments) => status::status(&home, &arguments),
+        Command::StopLine(arguments) => status::stop_line(&home, &arguments),
+        Command::Completions { .. } => Ok(Outcome::Yes),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "palisade", &mut script);
+    let script = String::from_utf8(script)
+        .map_err(|_| Failure::CouldNot("the completion script is not UTF-8".to_owned()))?;
+    output::raw(&script)?;
+    Ok(Outcome::Yes)
+}

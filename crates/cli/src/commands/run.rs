@@ -1,0 +1,25 @@
+//! `palisade run`
+
+use palisade_server::daemon::{self, RunOptions};
+use palisade_server::home::Home;
+
+use crate::arguments::RunArguments;
+use crate::failure::Failure;
+use crate::{Done, Outcome, logging, output, unlock};
+
+pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
+    logging::start(arguments.log_format);
+    let secret = unlock::secret_of(&home)?;
+    let options = RunOptions { listen: arguments.listen, metrics: arguments.metrics };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::CouldNot(format!("cannot start worker threads: {error}")))?;
+    runtime.block_on(daemon::run(home, secret, options, |bound| {
+        output::line(&format!(
+            "palisade is ready: signing on {}, metrics and console on http://{}",
+            bound.listen, bound.metrics
+        ));
+    }))?;
+    Ok(Outcome::Yes)
+}

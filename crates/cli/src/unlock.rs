@@ -1,0 +1,59 @@
+//! Where the secret that opens the sealed keys comes from.
+//!
+//! In this order: the file that `palisade.toml` names, the systemd credential `palisade-unlock`,
+//! `unlock.secret` in the home, a passphrase typed at the terminal. Never an argument, never the
+//! environment.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use palisade_keys::{Password, UnlockError, UnlockSecret};
+use palisade_server::home::Home;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+const CREDENTIAL: &str = "palisade-unlock";
+
+/// The secret of an existing home.
+pub(crate) fn secret_of(home: &Home) -> Result<UnlockSecret, Failure> {
+    let could_not = |error: UnlockError| Failure::CouldNot(error.to_string());
+    if let Some(file) = home.read_config()?.unlock_file {
+        return UnlockSecret::from_file(&home.path().join(file)).map_err(could_not);
+    }
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|directory| PathBuf::from(directory).join(CREDENTIAL))
+        .filter(|path| path.exists());
+    if let Some(path) = credential {
+        return UnlockSecret::from_credential(&path).map_err(could_not);
+    }
+    if home.unlock_path().exists() {
+        return UnlockSecret::from_file(&home.unlock_path()).map_err(could_not);
+    }
+    let passphrase = prompt("Passphrase of this home: ")?;
+    UnlockSecret::from_passphrase(passphrase).map_err(could_not)
+}
+
+/// A new passphrase, typed twice.
+pub(crate) fn new_passphrase() -> Result<UnlockSecret, Failure> {
+    let first = prompt("New passphrase: ")?;
+    let second = prompt("The same again: ")?;
+    if !bool::from(first.ct_eq(&second)) {
+        return Err(Failure::Usage("the two passphrases differ; nothing was made".to_owned()));
+    }
+    UnlockSecret::from_passphrase(first).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// Asks at the terminal, without echo.
+pub(crate) fn prompt(question: &str) -> Result<Password, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "cannot ask for {:?}: there is no terminal. Name a file instead (see --help)",
+            question.trim_end_matches(": ").to_lowercase()
+        )));
+    }
+    rpassword::prompt_password(question)
+        .map(|text| Password::new(Zeroizing::new(text)))
+        .map_err(|error| Failure::CouldNot(format!("the terminal gave no passphrase: {error}")))
+}

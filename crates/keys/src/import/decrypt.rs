@@ -1,0 +1,113 @@
+//! Opening all keystores of a plan, in parallel.
+//!
+//! Invariants: all or nothing; at most one derivation a core, and at most half of the machine's
+//! available memory for their working space (one derivation always runs).
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::plan::{PasswordSource, Plan, Planned};
+use super::{BadFile, BadFiles, FileProblem};
+use crate::{BlsPublicKey, BlsSecretKey};
+
+/// Taken as available where the system does not say.
+const MEMORY_IF_UNKNOWN: u64 = 1 << 30;
+
+/// A key that came out of a keystore.
+pub struct ImportedKey {
+    /// The secret.
+    pub secret: BlsSecretKey,
+    /// Its public key.
+    pub public_key: BlsPublicKey,
+    /// The keystore.
+    pub source: PathBuf,
+}
+
+/// Opens every keystore of the plan. `progress` is told how many of how many are done, from several
+/// threads.
+///
+/// # Errors
+/// [`BadFiles`] lists every file that is not a keystore, has no password or a wrong one, or holds a
+/// key that another file holds; then no key is returned.
+pub fn decrypt_all(
+    plan: Plan,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<ImportedKey>, BadFiles> {
+    let total = plan.len();
+    let Plan { keystores, mut bad, passwords, .. } = plan;
+    let done = AtomicUsize::new(bad.len());
+    let open_one = |planned: Planned| {
+        let result = open(planned, &passwords);
+        let finished = done.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        progress(finished, total);
+        result
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(parallelism(&keystores)).build();
+    let results: Vec<_> = match pool {
+        Ok(pool) => pool.install(|| keystores.into_par_iter().map(open_one).collect()),
+        Err(_) => keystores
+            .into_iter()
+            .map(|planned| Err(BadFile { path: planned.path, problem: FileProblem::Threads }))
+            .collect(),
+    };
+    let mut keys = Vec::with_capacity(results.len());
+    let mut holders: HashMap<BlsPublicKey, PathBuf> = HashMap::new();
+    for result in results {
+        match result.and_then(|key| refuse_duplicate(key, &mut holders)) {
+            Ok(key) => keys.push(key),
+            Err(file) => bad.push(file),
+        }
+    }
+    if bad.is_empty() { Ok(keys) } else { Err(sorted(bad)) }
+}
+
+fn open(planned: Planned, passwords: &PasswordSource) -> Result<ImportedKey, BadFile> {
+    let Planned { path, keystore } = planned;
+    let opened =
+        passwords.with(&path, |password| keystore.open(password).map_err(FileProblem::Keystore));
+    match opened {
+        Ok(secret) => Ok(ImportedKey { public_key: secret.public_key(), secret, source: path }),
+        Err(problem) => Err(BadFile { path, problem }),
+    }
+}
+
+fn refuse_duplicate(
+    key: ImportedKey,
+    holders: &mut HashMap<BlsPublicKey, PathBuf>,
+) -> Result<ImportedKey, BadFile> {
+    match holders.get(&key.public_key) {
+        Some(first) => {
+            Err(BadFile { path: key.source, problem: FileProblem::SameKeyAs(first.clone()) })
+        }
+        None => {
+            holders.insert(key.public_key, key.source.clone());
+            Ok(key)
+        }
+    }
+}
+
+fn sorted(mut bad: Vec<BadFile>) -> BadFiles {
+    bad.sort_by(|left, right| left.path.cmp(&right.path));
+    BadFiles(bad)
+}
+
+/// How many derivations run at once.
+fn parallelism(keystores: &[Planned]) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let dearest =
+        keystores.iter().map(|planned| planned.keystore.kdf.working_memory()).max().unwrap_or(0);
+    let fitting = (available_memory() / 2).checked_div(dearest).unwrap_or(u64::MAX);
+    cores.min(usize::try_from(fitting).unwrap_or(usize::MAX)).max(1)
+}
+
+/// `MemAvailable` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
+fn available_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.map_or(MEMORY_IF_UNKNOWN, |kibibytes| kibibytes.saturating_mul(1024))
+}

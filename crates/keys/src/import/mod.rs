@@ -1,0 +1,19 @@
+//! Many keys at once: all of them come in, or none.
+//!
+//! [`plan`] finds the files and their passwords, [`decrypt_all`] opens them in parallel, and
+//! [`raw_hex`] reads secrets in clear, one a line. Invariants: every file at fault is listed, not
+//! only the first; the walk through directories is bounded and ends on loops of symbolic links; the
+//! memory that key derivations take together is bounded; errors name files and line numbers, never
+//! their content.
+
+mod decrypt;
+mod error;
+mod plan;
+mod raw;
+mod walk;
+
+pub use decrypt::{ImportedKey, decrypt_all};
+pub use error::{BadFile, BadFiles, FileProblem, PlanError};
+pub use plan::{Passwords, Plan, plan};
+pub use raw::{RawHexError, RawHexProblem, raw_hex};
+pub use walk::MAX_FILES;

@@ -1,0 +1,41 @@
+//! Which signature scheme a key belongs to, and the name that the ledger knows a key by.
+//!
+//! Invariant: tags and the digest of [`key_id`] are part of formats on disk and never change.
+
+use palisade_protect::KeyId;
+use sha2::{Digest as _, Sha256};
+
+const KEY_ID_DOMAIN: &[u8] = b"palisade/key/v1";
+
+/// A signature scheme, with the byte that stands for it on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Scheme {
+    /// BLS12-381, public keys in G1 (draft-irtf-cfrg-bls-signature, proof of possession scheme).
+    Bls12381 = 1,
+}
+
+impl Scheme {
+    /// The scheme that `tag` stands for; `None` for a tag of no known scheme.
+    #[must_use]
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        (tag == Self::Bls12381.tag()).then_some(Self::Bls12381)
+    }
+
+    /// The byte that stands for this scheme.
+    #[must_use]
+    pub fn tag(self) -> u8 {
+        self as u8
+    }
+}
+
+/// The ledger's name for a key: `SHA-256("palisade/key/v1" ‖ scheme byte ‖ public key)`.
+#[must_use]
+pub fn key_id(scheme: Scheme, public_key: &[u8]) -> KeyId {
+    let digest = Sha256::new()
+        .chain_update(KEY_ID_DOMAIN)
+        .chain_update([scheme.tag()])
+        .chain_update(public_key);
+    KeyId(digest.finalize().into())
+}

@@ -1,0 +1,331 @@
+//! What an operator may do to a home: keys in and out, history in and out, the journal checked.
+//!
+//! One list of requests serves three doors: the command line on a stopped home ([`execute`]), the
+//! command line on a running guard (the admin socket, [`socket`]), and the key manager API. All
+//! three run the same code on the same store, so that none of them can be less careful.
+//!
+//! Invariants: a key's record is durable before the key is in the vault; a removed key's history is
+//! in the caller's hands before the key is gone; nothing here lowers a record.
+
+pub mod client;
+mod execute;
+mod history;
+pub mod socket;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use palisade_ethereum::{Network, PublicKey};
+use palisade_keys::Vault;
+use palisade_protect::Bound;
+use palisade_store::{LedgerHandle, StoreError};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+pub use execute::{Parts, execute};
+
+use crate::engine::{Engine, Keychain};
+
+/// What the operator says about the past of keys that arrive. One of the three must be said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Past {
+    /// They never signed anything, anywhere.
+    Fresh,
+    /// Nothing is known: forbid everything up to the present epoch, and wait.
+    FromNow,
+    /// Their history, as EIP-3076 text; it must name every key.
+    History(String),
+    /// The same, but a key that the text does not name starts from now (the key manager API, whose
+    /// standard leaves the history optional).
+    HistoryOrFromNow(String),
+}
+
+/// One thing to do.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+#[non_exhaustive]
+pub enum Request {
+    /// The state of the home.
+    Status,
+    /// All keys with their records.
+    KeysList,
+    /// Take keys in: all of them, or none.
+    KeysImport {
+        /// Secret keys, hex.
+        secrets: Vec<Zeroizing<String>>,
+        /// What is known of their past.
+        past: Past,
+    },
+    /// Remove keys; their records stay.
+    KeysRemove {
+        /// Which.
+        public_keys: Vec<PublicKeyText>,
+    },
+    /// EIP-3076 text of these keys, or of all.
+    HistoryExport {
+        /// Which; empty means all.
+        public_keys: Vec<PublicKeyText>,
+    },
+    /// Merge EIP-3076 text into the records, to the stricter of both.
+    HistoryImport {
+        /// The text.
+        interchange: Zeroizing<String>,
+    },
+    /// Replay the journal through the rules.
+    JournalVerify,
+    /// Set or clear the operator's limits on keys.
+    StopLine {
+        /// Which; empty means all.
+        public_keys: Vec<PublicKeyText>,
+        /// Nothing is signed at or above this epoch (and its first slot).
+        at_or_above_epoch: Option<u64>,
+        /// Nothing is signed below this epoch (and its first slot).
+        below_epoch: Option<u64>,
+    },
+}
+
+/// A public key in messages: `0x` and 96 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublicKeyText(pub PublicKey);
+
+/// What was done.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+#[non_exhaustive]
+pub enum Answer {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::KeysList`].
+    Keys {
+        /// In order of their public keys.
+        keys: Vec<KeyRow>,
+    },
+    /// To [`Request::KeysImport`].
+    Imported {
+        /// Now usable.
+        imported: Vec<PublicKeyText>,
+        /// Already here; their records were merged to the stricter.
+        duplicates: Vec<PublicKeyText>,
+    },
+    /// To [`Request::KeysRemove`].
+    Removed {
+        /// No longer usable.
+        removed: Vec<PublicKeyText>,
+        /// Were not here; their history is exported all the same if it is known.
+        not_found: Vec<PublicKeyText>,
+        /// EIP-3076 text of all of them.
+        interchange: String,
+    },
+    /// To [`Request::HistoryExport`].
+    History {
+        /// EIP-3076 text.
+        interchange: String,
+        /// How many keys it holds.
+        keys: usize,
+    },
+    /// To [`Request::HistoryImport`].
+    HistoryImported {
+        /// How many keys' records were merged.
+        keys: usize,
+    },
+    /// To [`Request::JournalVerify`].
+    Journal(JournalReport),
+    /// To [`Request::StopLine`].
+    StopLineSet {
+        /// How many keys.
+        keys: usize,
+    },
+}
+
+/// The state of a home.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The network's name.
+    pub network: String,
+    /// The pinned genesis validators root, once known.
+    pub genesis_validators_root: Option<String>,
+    /// Keys in the vault.
+    pub keys: usize,
+    /// Records in the ledger; at least one for each key.
+    pub records: usize,
+    /// Whether a guard runs on this home.
+    pub running: bool,
+    /// Whether every key is usable and the store can be written.
+    pub ready: bool,
+    /// What is missing for that.
+    pub not_ready_because: Vec<String>,
+    /// Entries in the journal.
+    pub journal_entries: u64,
+    /// The digest to keep elsewhere.
+    pub journal_head: String,
+}
+
+/// One key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// The public key.
+    pub public_key: PublicKeyText,
+    /// The family of chains.
+    pub chain: String,
+    /// The kind of key.
+    pub r#type: String,
+    /// Whether its secret is in the vault.
+    pub usable: bool,
+    /// The last signed slot.
+    pub last_slot: Option<u64>,
+    /// The highest signed source epoch.
+    pub last_source_epoch: Option<u64>,
+    /// The highest signed target epoch.
+    pub last_target_epoch: Option<u64>,
+}
+
+/// What a check of the journal found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct JournalReport {
+    /// Whether everything holds.
+    pub holds: bool,
+    /// Entries that hold.
+    pub entries: u64,
+    /// When the first was written, milliseconds since the Unix epoch.
+    pub first_time_unix_ms: Option<u64>,
+    /// When the last was written, milliseconds since the Unix epoch.
+    pub last_time_unix_ms: Option<u64>,
+    /// The digest after the last entry.
+    pub head: String,
+    /// What does not hold, and where.
+    pub fault: Option<String>,
+}
+
+/// Why it was not done. Nothing is half-done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminError {
+    /// By whose fault; decides the exit status.
+    pub fault: Fault,
+    /// A stable kebab-case name.
+    pub code: String,
+    /// What happened, and what to do next.
+    pub message: String,
+}
+
+/// By whose fault something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// What was asked cannot be right.
+    Usage,
+    /// A rule says no.
+    Refused,
+    /// The disk, the store or the guard could not do it.
+    CouldNot,
+}
+
+/// Runs requests on a guard that serves at the same time.
+pub struct Administrator {
+    ledger: LedgerHandle,
+    vault: Arc<Mutex<Vault>>,
+    engine: Arc<Engine>,
+}
+
+impl Administrator {
+    /// For a running guard.
+    #[must_use]
+    pub fn new(ledger: LedgerHandle, vault: Vault, engine: Arc<Engine>) -> Self {
+        Self { ledger, vault: Arc::new(Mutex::new(vault)), engine }
+    }
+
+    /// Does one thing between two commits.
+    ///
+    /// # Errors
+    /// [`AdminError`]; nothing is half-done.
+    pub fn execute(&self, request: Request) -> Result<Answer, AdminError> {
+        if matches!(request, Request::JournalVerify) {
+            // Minutes of work on a long journal: on a snapshot, away from the ledger's thread.
+            let snapshot = self.ledger.call(|store| store.snapshot());
+            let snapshot = snapshot.and_then(|snapshot| snapshot);
+            return execute::journal_verify(&snapshot.map_err(|error| AdminError::store(&error))?);
+        }
+        let vault = Arc::clone(&self.vault);
+        let network: Network = self.engine.network().clone();
+        let run = move |store: &mut palisade_store::Store| {
+            let mut vault = vault.lock().unwrap_or_else(PoisonError::into_inner);
+            let parts = Parts { store, vault: &mut vault, network: &network, running: true };
+            let answer = execute(request, parts)?;
+            let changed = matches!(answer, Answer::Imported { .. } | Answer::Removed { .. });
+            let ring =
+                if changed { Some(vault.load_ring().map_err(AdminError::vault)?) } else { None };
+            Ok::<_, AdminError>((answer, ring))
+        };
+        let (answer, ring) = self.ledger.call(run).map_err(|error| AdminError::store(&error))??;
+        if let Some(ring) = ring {
+            self.engine.replace_keychain(Keychain::new(ring));
+        }
+        Ok(answer)
+    }
+
+    /// The lowest line of any key at or above which nothing is signed.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    pub fn lowest_stop_line(&self) -> Result<Option<Bound>, StoreError> {
+        self.ledger.call(|store| execute::lowest_stop_line(store))?
+    }
+
+    /// How many keys the vault holds, usable or not.
+    #[must_use]
+    pub fn configured_keys(&self) -> usize {
+        self.vault.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl AdminError {
+    /// What was asked cannot be right.
+    #[must_use]
+    pub fn usage(code: &str, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Usage, code: code.to_owned(), message: message.into() }
+    }
+
+    /// A rule says no.
+    #[must_use]
+    pub fn refused(code: &str, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Refused, code: code.to_owned(), message: message.into() }
+    }
+
+    /// It could not be done.
+    #[must_use]
+    pub fn could_not(code: &str, message: impl Into<String>) -> Self {
+        Self { fault: Fault::CouldNot, code: code.to_owned(), message: message.into() }
+    }
+
+    /// The store's failure.
+    #[must_use]
+    pub fn store(error: &StoreError) -> Self {
+        Self::could_not(error.code(), error.to_string())
+    }
+
+    /// The vault's failure.
+    #[must_use]
+    pub fn vault(error: palisade_keys::VaultError) -> Self {
+        Self::could_not("vault-unavailable", error.to_string())
+    }
+}
+
+impl std::fmt::Display for AdminError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for AdminError {}
+
+impl Serialize for PublicKeyText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKeyText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,101 @@
+//! `/reload`: the policy is read again from `palisade.toml`, without a restart.
+//!
+//! Keys need no reload: they come and go through the admin socket and the key manager API, and are
+//! in force at once. Addresses, TLS and limits hold until the next start.
+//!
+//! Invariant: a reload that fails changes nothing; the old policy stays in force.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::{Shared, reply};
+use crate::config::Config;
+use crate::engine::Engine;
+
+/// How the last reload went, in Web3Signer's words.
+#[derive(Clone, Debug, Default)]
+struct Last {
+    status: Option<&'static str>,
+    time_unix_s: Option<u64>,
+    error: Option<String>,
+}
+
+/// Reads the policy again.
+pub struct Reloader {
+    config_path: PathBuf,
+    home: PathBuf,
+    engine: Arc<Engine>,
+    running: AtomicBool,
+    last: Mutex<Last>,
+}
+
+impl Reloader {
+    /// For the guard of this home.
+    #[must_use]
+    pub fn new(home: PathBuf, config_path: PathBuf, engine: Arc<Engine>) -> Self {
+        Self { config_path, home, engine, running: AtomicBool::new(false), last: Mutex::default() }
+    }
+
+    /// Reloads now. False when a reload is already running.
+    pub fn reload(&self) -> bool {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let result = self.read_again();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        *last = match result {
+            Ok(()) => {
+                tracing::info!("policy reloaded");
+                Last { status: Some("completed"), time_unix_s: Some(now), error: None }
+            }
+            Err(error) => {
+                tracing::error!(error, "reload failed; the old policy stays in force");
+                Last { status: Some("failed"), time_unix_s: Some(now), error: Some(error) }
+            }
+        };
+        drop(last);
+        self.running.store(false, Ordering::Release);
+        true
+    }
+
+    fn read_again(&self) -> Result<(), String> {
+        let text = std::fs::read_to_string(&self.config_path)
+            .map_err(|error| format!("{}: {error}", self.config_path.display()))?;
+        let config = Config::parse(&text).map_err(|error| error.to_string())?;
+        let policy = config.policy(&self.home).map_err(|error| error.to_string())?;
+        self.engine.replace_policy(policy);
+        Ok(())
+    }
+}
+
+/// `POST /reload`
+pub(super) async fn start(State(shared): State<Shared>) -> Response {
+    if shared.reloader.running.load(Ordering::Acquire) {
+        return reply::error(StatusCode::CONFLICT, "reload-running", "a reload is already running");
+    }
+    let reloader = Arc::clone(&shared.reloader);
+    tokio::task::spawn_blocking(move || reloader.reload());
+    (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response()
+}
+
+/// `GET /reload`
+pub(super) async fn status(State(shared): State<Shared>) -> Response {
+    let running = shared.reloader.running.load(Ordering::Acquire);
+    let last = shared.reloader.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let status = if running { "running" } else { last.status.unwrap_or("idle") };
+    Json(json!({
+        "status": status,
+        "lastOperationTime": last.time_unix_s,
+        "lastError": last.error,
+    }))
+    .into_response()
+}

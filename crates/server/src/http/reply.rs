@@ -1,0 +1,150 @@
+//! From outcomes to status codes and JSON bodies: the one place that knows both.
+//!
+//! 200 signed · 400 the request is wrong · 401 who are you · 403 not yours to manage · 404 unknown
+//! key or path · 412 a rule says no · 413 too long · 503 overloaded or the store cannot be written
+//! · 500 our bug. Every body that is not a success is `{"message", "code"}`, 412 with `"evidence"`.
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use palisade_ethereum::RequestError;
+use palisade_protect::{Bound, Duty, Evidence, Refusal};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::engine::Denial;
+use crate::policy::NotRecognised;
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    /// What happened, and what to do next.
+    pub message: String,
+    /// A stable kebab-case name.
+    pub code: &'static str,
+    /// For a refusal: what was asked, and what forbids it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+}
+
+/// An error answer.
+pub(super) fn error(
+    status: StatusCode,
+    code: &'static str,
+    message: impl Into<String>,
+) -> Response {
+    (status, Json(ErrorBody { message: message.into(), code, evidence: None })).into_response()
+}
+
+/// The status code for a denial.
+pub(super) fn status_of(denial: &Denial) -> StatusCode {
+    match denial {
+        Denial::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Denial::UnknownKey { .. } => StatusCode::NOT_FOUND,
+        Denial::Refused(_) | Denial::Forbidden(_) | Denial::WrongGenesis { .. } => {
+            StatusCode::PRECONDITION_FAILED
+        }
+        Denial::Overloaded | Denial::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Denial::Bug(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The JSON body for a denial.
+pub(super) fn body_of(denial: &Denial) -> ErrorBody {
+    ErrorBody { message: denial.to_string(), code: denial.code(), evidence: evidence_of(denial) }
+}
+
+impl IntoResponse for Denial {
+    fn into_response(self) -> Response {
+        (status_of(&self), Json(body_of(&self))).into_response()
+    }
+}
+
+impl IntoResponse for NotRecognised {
+    fn into_response(self) -> Response {
+        let code = match self {
+            Self::NoCredential => "credential-missing",
+            Self::WrongCredential => "credential-wrong",
+        };
+        let mut response = error(StatusCode::UNAUTHORIZED, code, self.to_string());
+        let challenge = axum::http::HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
+        response
+    }
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(120).collect();
+    error(
+        StatusCode::NOT_FOUND,
+        "no-such-path",
+        format!(
+            "there is nothing at {path}; /openapi.json on the signing port lists what there is"
+        ),
+    )
+}
+
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(120).collect();
+    error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no-such-method",
+        format!("{path} does not take {method}; see /openapi.json on the signing port"),
+    )
+}
+
+fn evidence_of(denial: &Denial) -> Option<Value> {
+    match denial {
+        Denial::Refused(refusal) => Some(refusal_evidence(refusal)),
+        Denial::Forbidden(forbidden) => Some(json!({
+            "asked": { "operation": forbidden.operation.code() },
+            "forbidden_by": { "policy_of_client": forbidden.client },
+        })),
+        Denial::WrongGenesis { pinned, given } => Some(json!({
+            "asked": { "genesis_validators_root": given.to_string() },
+            "forbidden_by": { "genesis_validators_root": pinned.to_string() },
+        })),
+        Denial::BadRequest(RequestError::SigningRootMismatch { given, computed }) => Some(json!({
+            "given": given.to_string(),
+            "computed": computed.to_string(),
+        })),
+        _ => None,
+    }
+}
+
+/// What was asked and the record that forbids it. Numbers are decimal strings, as in the requests.
+pub(crate) fn refusal_evidence(refusal: &Refusal) -> Value {
+    let root = |root: Option<palisade_protect::Digest>| root.map(|root| root.to_string());
+    let forbidden_by = match refusal.evidence {
+        Evidence::Proposal(last) => json!({
+            "last_proposal": { "slot": last.slot.to_string(), "signing_root": root(last.root) }
+        }),
+        Evidence::Attestation(last) => json!({
+            "last_attestation": {
+                "source_epoch": last.source.to_string(),
+                "target_epoch": last.target.to_string(),
+                "signing_root": root(last.root),
+            }
+        }),
+        Evidence::StopLine(Bound { slot, epoch }) => json!({
+            "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
+        }),
+        Evidence::Request => json!("the request itself"),
+    };
+    json!({ "asked": asked(refusal), "forbidden_by": forbidden_by })
+}
+
+fn asked(refusal: &Refusal) -> Value {
+    let signing_root = refusal.asked.digest.to_string();
+    match refusal.asked.duty {
+        Duty::Proposal { slot } => {
+            json!({ "slot": slot.to_string(), "signing_root": signing_root })
+        }
+        Duty::Attestation { source, target } => json!({
+            "source_epoch": source.to_string(),
+            "target_epoch": target.to_string(),
+            "signing_root": signing_root,
+        }),
+        _ => json!({ "signing_root": signing_root }),
+    }
+}

@@ -1,0 +1,243 @@
+//! Counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each one.
+//!
+//! Invariant: label values come from closed lists or from the operator's configuration, never from
+//! a request, so that a client cannot make the series grow.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use palisade_ethereum::SigningType;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::engine::Outcome;
+
+/// Upper bounds of the latency buckets, in seconds.
+pub const LATENCY_BUCKETS: [f64; 14] =
+    [0.000_5, 0.001, 0.002, 0.003, 0.005, 0.007_5, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SigningLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
+/// All series of one guard.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    signings: Family<SigningLabels, Counter>,
+    latency: Family<KindLabel, Histogram, fn() -> Histogram>,
+    responses: Family<StatusLabel, Counter>,
+    connections: Gauge,
+    keys: Gauge,
+    ready: Gauge,
+    ledger_queue: Gauge,
+    commits: Gauge,
+    commit_seconds: Gauge<f64, AtomicU64>,
+    latencies: Arc<Latencies>,
+}
+
+/// A second, unlabelled count of the same latencies, for the console's quantiles.
+#[derive(Default)]
+struct Latencies {
+    counts: [AtomicU64; LATENCY_BUCKETS.len() + 1],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All series, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let metrics = Self {
+            registry: Arc::new(Registry::default()),
+            signings: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
+            responses: Family::default(),
+            connections: Gauge::default(),
+            keys: Gauge::default(),
+            ready: Gauge::default(),
+            ledger_queue: Gauge::default(),
+            commits: Gauge::default(),
+            commit_seconds: Gauge::default(),
+            latencies: Arc::default(),
+        };
+        let mut registry = Registry::with_prefix("palisade");
+        metrics.register(&mut registry);
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "build",
+            "The version of this program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "signing_requests",
+            "Requests to sign, by signing type and outcome (signed, or the code of the denial)",
+            self.signings.clone(),
+        );
+        registry.register_with_unit(
+            "signing_latency",
+            "From a request that is read whole to its outcome, by signing type",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        registry.register(
+            "http_responses",
+            "Answers of the signing listener, by status code",
+            self.responses.clone(),
+        );
+        registry.register(
+            "connections",
+            "Open connections of the signing listener",
+            self.connections.clone(),
+        );
+        registry.register("keys", "Keys that can sign", self.keys.clone());
+        registry.register(
+            "ready",
+            "1 when every configured key is usable and the store can be written",
+            self.ready.clone(),
+        );
+        registry.register(
+            "ledger_queue_depth",
+            "Batches that wait for the ledger",
+            self.ledger_queue.clone(),
+        );
+        registry.register(
+            "ledger_commits",
+            "Durable commits since the start",
+            self.commits.clone(),
+        );
+        registry.register_with_unit(
+            "ledger_commit_mean",
+            "Mean duration of a durable commit since the start",
+            Unit::Seconds,
+            self.commit_seconds.clone(),
+        );
+    }
+
+    /// One request to sign, from its bytes to its outcome.
+    pub fn observe_signing(&self, kind: Option<SigningType>, outcome: &Outcome, took: Duration) {
+        let kind = kind.map_or("unreadable", SigningType::code);
+        let label = match outcome {
+            Ok(_) => "signed",
+            Err(denial) => denial.code(),
+        };
+        self.signings.get_or_create(&SigningLabels { kind, outcome: label }).inc();
+        self.latency.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
+        self.latencies.observe(took.as_secs_f64());
+    }
+
+    /// One answer of the signing listener.
+    pub fn observe_response(&self, status: u16) {
+        self.responses.get_or_create(&StatusLabel { status }).inc();
+    }
+
+    /// A connection was opened.
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// A connection was closed.
+    pub fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// The state of things at the moment of a scrape.
+    pub fn observe_state(&self, keys: usize, ready: Readiness, ledger: LedgerState) {
+        self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        self.ready.set(i64::from(ready == Readiness::Ready));
+        self.ledger_queue.set(i64::try_from(ledger.queue_depth).unwrap_or(i64::MAX));
+        self.commits.set(i64::try_from(ledger.commits).unwrap_or(i64::MAX));
+        self.commit_seconds.set(ledger.mean_commit.as_secs_f64());
+    }
+
+    /// The upper bound of the bucket that holds the quantile `share` (0 to 1), in seconds.
+    #[must_use]
+    pub fn latency_quantile(&self, share: f64) -> Option<f64> {
+        self.latencies.quantile(share)
+    }
+
+    /// Everything as OpenMetrics text.
+    ///
+    /// # Errors
+    /// Only if formatting into memory fails.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// Whether the guard can do what it is configured for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Every configured key is usable and the store is writable.
+    Ready,
+    /// Something is missing.
+    NotReady,
+}
+
+/// What a scrape says of the ledger.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LedgerState {
+    /// Batches waiting.
+    pub queue_depth: usize,
+    /// Durable commits since the start.
+    pub commits: u64,
+    /// Their mean duration.
+    pub mean_commit: Duration,
+}
+
+impl Latencies {
+    fn observe(&self, seconds: f64) {
+        let index = LATENCY_BUCKETS.partition_point(|bound| *bound < seconds);
+        if let Some(count) = self.counts.get(index) {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn quantile(&self, share: f64) -> Option<f64> {
+        let counts: Vec<u64> = self
+            .counts
+            .iter()
+            .map(|count| count.load(std::sync::atomic::Ordering::Relaxed))
+            .collect();
+        let total: u64 = counts.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        let wanted = share * total as f64;
+        let mut seen = 0;
+        for (count, bound) in counts.iter().zip(LATENCY_BUCKETS.iter().chain([&f64::INFINITY])) {
+            seen += count;
+            if wanted <= seen as f64 {
+                return Some(*bound);
+            }
+        }
+        None
+    }
+}

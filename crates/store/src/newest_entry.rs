@@ -1,0 +1,124 @@
+//! The pair assertion at the start: the newest journal entry and the records that it touched.
+//!
+//! Invariant: a store opens only when its newest entry continues the hash chain of the one before
+//! it and says the same as the records. The whole journal is checked on demand
+//! ([`Snapshot::verify_journal`](crate::Snapshot::verify_journal)).
+
+use std::collections::HashMap;
+
+use palisade_protect::journal::{self, Entry, Event};
+use palisade_protect::{Digest, Duty, Intent, KeyId, Record};
+use redb::{ReadTransaction, ReadableTable};
+
+use crate::error::{Damage, StoreError};
+use crate::ledger::Known;
+use crate::tables::{self, JOURNAL, State};
+
+/// Checks the newest entry against `state` and `keys`.
+pub(crate) fn check(
+    transaction: &ReadTransaction,
+    state: &State,
+    keys: &HashMap<KeyId, Known>,
+) -> Result<(), StoreError> {
+    let ends = Ends::read(transaction, state.entries)
+        .map_err(StoreError::while_doing("reading the journal"))?;
+    let damaged = || StoreError::Damaged(Damage::JournalHead);
+    if ends.last_number != state.entries {
+        return Err(damaged());
+    }
+    let Some(newest) = &ends.newest else {
+        return if state.head == journal::GENESIS { Ok(()) } else { Err(damaged()) };
+    };
+    let head_before = ends.head_before(state.entries).ok_or_else(damaged)?;
+    let (head, encoded) = tables::decode_journal_row(newest).ok_or_else(damaged)?;
+    if head != state.head || journal::chain(&head_before, encoded) != head {
+        return Err(damaged());
+    }
+    let entry = Entry::decode(encoded).map_err(|_| damaged())?;
+    check_events(&entry.events, keys)
+        .map_err(|key| StoreError::Damaged(Damage::JournalAgainstRecord(key)))
+}
+
+/// The last two rows of the journal.
+struct Ends {
+    last_number: u64,
+    before: Option<Vec<u8>>,
+    newest: Option<Vec<u8>>,
+}
+
+impl Ends {
+    fn read(transaction: &ReadTransaction, newest: u64) -> Result<Self, redb::Error> {
+        let table = transaction.open_table(JOURNAL)?;
+        let row = |number: u64| -> Result<Option<Vec<u8>>, redb::Error> {
+            Ok(table.get(number)?.map(|row| row.value().to_vec()))
+        };
+        Ok(Self {
+            last_number: table.last()?.map_or(0, |(number, _)| number.value()),
+            before: row(newest.saturating_sub(1))?,
+            newest: row(newest)?,
+        })
+    }
+
+    fn head_before(&self, newest: u64) -> Option<Digest> {
+        match &self.before {
+            Some(row) => tables::decode_journal_row(row).map(|(head, _)| head),
+            None => (newest == 1).then_some(journal::GENESIS),
+        }
+    }
+}
+
+/// Each event must stand in the record, unless a later one of the entry says it anew.
+fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), KeyId> {
+    events.iter().enumerate().try_for_each(|(place, event)| {
+        let later = events.get(place + 1..).unwrap_or_default();
+        let record = |key: &KeyId| keys.get(key).map(|known| known.record).ok_or(*key);
+        let (key, holds) = match event {
+            Event::Permitted { key, intent } => {
+                let superseded = later.iter().any(|other| supersedes(other, key, intent));
+                (key, superseded || stands_in(&record(key)?, intent))
+            }
+            Event::Admitted { key, record: given } | Event::Raised { key, record: given } => {
+                let superseded = later.iter().any(|other| changes(other, key));
+                (key, superseded || record(key)? == *given)
+            }
+            Event::Refused { key, .. } | Event::Retired { key } => (key, keys.contains_key(key)),
+            _ => return Ok(()),
+        };
+        if holds { Ok(()) } else { Err(*key) }
+    })
+}
+
+fn stands_in(record: &Record, intent: &Intent) -> bool {
+    let Record::Ethereum(record) = record else { return false };
+    let root = Some(intent.digest);
+    match intent.duty {
+        Duty::Proposal { slot } => {
+            record.proposal.is_some_and(|last| (last.slot, last.root) == (slot, root))
+        }
+        Duty::Attestation { source, target } => record
+            .attestation
+            .is_some_and(|last| (last.source, last.target, last.root) == (source, target, root)),
+        _ => true,
+    }
+}
+
+fn supersedes(event: &Event, key: &KeyId, intent: &Intent) -> bool {
+    match event {
+        Event::Permitted { key: other, intent: later } => {
+            other == key && same_kind(&later.duty, &intent.duty)
+        }
+        Event::Raised { key: other, .. } => other == key,
+        _ => false,
+    }
+}
+
+fn changes(event: &Event, key: &KeyId) -> bool {
+    match event {
+        Event::Permitted { key: other, .. } | Event::Raised { key: other, .. } => other == key,
+        _ => false,
+    }
+}
+
+fn same_kind(one: &Duty, other: &Duty) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}

@@ -1,0 +1,365 @@
+//! Creating and opening: a store is either whole and checked, or an error.
+//!
+//! Invariants: a new file appears under its name only when it is complete and durable; a file of
+//! another format version is upgraded in one transaction or refused; every row is read and
+//! compared with [`State`] before the first decision; the newest journal entry must match the
+//! records that it touched.
+//!
+//! What it does not notice: the whole file replaced by an older copy of itself, and a flip of the
+//! one bit in redb's header that says which of the two last commits is the newer.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use palisade_protect::{Digest, KeyId, Record};
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
+    WriteTransaction,
+};
+
+use crate::error::{Damage, StoreError, guarded};
+use crate::ledger::{Known, Store, begin_durable, put_state, system_clock};
+use crate::newest_entry;
+use crate::tables::{
+    self, FORMAT_VERSION, JOURNAL, KEYS, META, META_CREATED, META_GENESIS, META_NETWORK,
+    META_STATE, META_VERSION, RECORDS, RowsDigest, State,
+};
+
+/// For redb's page cache: records are kept in memory anyway, and the journal is only appended to.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a store is pinned to for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// The name of the network whose duties are signed.
+    pub network: String,
+    /// Its genesis validators root; `None` to pin it later, once
+    /// ([`Store::pin_genesis_validators_root`]).
+    pub genesis_validators_root: Option<Digest>,
+}
+
+/// A step from one format version to the next.
+pub(crate) struct Migration {
+    pub(crate) from: u32,
+    pub(crate) apply: fn(&WriteTransaction, &mut RowsDigest) -> Result<(), StoreError>,
+}
+
+/// Every step that this program knows, oldest first. There is only one format so far.
+const MIGRATIONS: &[Migration] = &[];
+
+impl Store {
+    /// Creates a store, readable and writable for this user only. The caller holds the
+    /// [`HomeLock`](crate::HomeLock), so that no other process creates one at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is a file already, otherwise what the system said; a
+    /// failed creation leaves nothing under `path`.
+    pub fn create(path: &Path, settings: Creation) -> Result<Self, StoreError> {
+        if path.try_exists().map_err(StoreError::io("looking for the store", path))? {
+            return Err(StoreError::Exists(path.to_owned()));
+        }
+        let unfinished = path.with_extension("unfinished");
+        let file = create_private(&unfinished)
+            .map_err(StoreError::io("creating the store's file", &unfinished))?;
+        let backend =
+            FileBackend::new(file).map_err(StoreError::while_doing("locking the store"))?;
+        let store = Self::create_with_backend(backend, settings)?;
+        // A link and not a rename: it does not replace a file that appeared meanwhile.
+        fs::hard_link(&unfinished, path)
+            .and_then(|()| fs::remove_file(&unfinished))
+            .and_then(|()| sync_directory(path))
+            .map_err(StoreError::io("naming the store's file", path))?;
+        Ok(store)
+    }
+
+    /// Opens a store and checks it.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Locked`] while another process has it open,
+    /// [`StoreError::Version`], [`StoreError::Damaged`], or what the system said.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(StoreError::io("opening the store's file", path))?;
+        let backend =
+            FileBackend::new(file).map_err(StoreError::while_doing("locking the store"))?;
+        Self::open_with_backend(backend)
+    }
+
+    /// Creates a store on something else than a file: the seam for tests of failing disks.
+    ///
+    /// # Errors
+    /// As [`Store::create`]; the backend must be empty.
+    pub fn create_with_backend(
+        backend: impl StorageBackend,
+        settings: Creation,
+    ) -> Result<Self, StoreError> {
+        if !is_empty(&backend)? {
+            return Err(StoreError::damaged("the empty storage for a new store"));
+        }
+        guarded(|| {
+            let database = open_database(backend)?;
+            initialise(&database, &settings)?;
+            load(database)
+        })
+    }
+
+    /// Opens a store on something else than a file: the seam for tests of failing disks.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+        if is_empty(&backend)? {
+            return Err(StoreError::damaged("everything (the file is empty)"));
+        }
+        guarded(|| {
+            let database = open_database(backend)?;
+            upgrade(&database, MIGRATIONS, FORMAT_VERSION)?;
+            load(database)
+        })
+    }
+}
+
+fn is_empty(backend: &impl StorageBackend) -> Result<bool, StoreError> {
+    let length = backend.len().map_err(redb::Error::Io);
+    Ok(length.map_err(StoreError::while_doing("reading the store's length"))? == 0)
+}
+
+fn open_database(backend: impl StorageBackend) -> Result<Database, StoreError> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.create_with_backend(backend).map_err(StoreError::while_doing("opening the store"))
+}
+
+fn initialise(database: &Database, settings: &Creation) -> Result<(), StoreError> {
+    let transaction = begin_durable(database)?;
+    let mut state = State::empty();
+    let put = |rows: &mut RowsDigest| -> Result<(), redb::Error> {
+        let mut meta = transaction.open_table(META)?;
+        tables::put_meta(&mut meta, META_VERSION, &FORMAT_VERSION.to_le_bytes(), rows)?;
+        tables::put_meta(&mut meta, META_NETWORK, settings.network.as_bytes(), rows)?;
+        tables::put_meta(&mut meta, META_CREATED, &system_clock().to_le_bytes(), rows)?;
+        if let Some(root) = &settings.genesis_validators_root {
+            tables::put_meta(&mut meta, META_GENESIS, &root.0, rows)?;
+        }
+        transaction.open_table(KEYS)?;
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(JOURNAL)?;
+        Ok(())
+    };
+    put(&mut state.rows).map_err(StoreError::while_doing("creating the store"))?;
+    put_state(&transaction, &state)?;
+    transaction.commit().map_err(StoreError::while_doing("creating the store"))
+}
+
+/// Brings the file to format version `target` in one transaction.
+pub(crate) fn upgrade(
+    database: &Database,
+    migrations: &[Migration],
+    target: u32,
+) -> Result<(), StoreError> {
+    let found = format_version(database)?;
+    if found == target {
+        return Ok(());
+    }
+    let transaction = begin_durable(database)?;
+    let mut state = read_state(database)?;
+    let mut version = found;
+    while version != target {
+        let step = migrations
+            .iter()
+            .find(|step| step.from == version && version < target)
+            .ok_or(StoreError::Version { found, supported: target })?;
+        (step.apply)(&transaction, &mut state.rows)?;
+        version += 1;
+    }
+    let put = |rows: &mut RowsDigest| -> Result<(), redb::Error> {
+        let mut meta = transaction.open_table(META)?;
+        tables::put_meta(&mut meta, META_VERSION, &version.to_le_bytes(), rows)
+    };
+    put(&mut state.rows).map_err(StoreError::while_doing("upgrading the store"))?;
+    put_state(&transaction, &state)?;
+    transaction.commit().map_err(StoreError::while_doing("upgrading the store"))
+}
+
+fn begin_read(database: &Database) -> Result<ReadTransaction, StoreError> {
+    database.begin_read().map_err(StoreError::while_doing("reading the store"))
+}
+
+fn format_version(database: &Database) -> Result<u32, StoreError> {
+    let transaction = begin_read(database)?;
+    let meta =
+        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
+    let row = tables::meta_row(&meta, META_VERSION)?;
+    tables::fixed(row, META_VERSION).map(u32::from_le_bytes)
+}
+
+fn read_state(database: &Database) -> Result<State, StoreError> {
+    let transaction = begin_read(database)?;
+    let meta =
+        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
+    State::decode(&tables::meta_row(&meta, META_STATE)?)
+}
+
+/// Reads every row, compares all with the state row, and the newest journal entry with them.
+fn load(database: Database) -> Result<Store, StoreError> {
+    let transaction = begin_read(&database)?;
+    let mut rows = RowsDigest::default();
+    let meta = load_meta(&transaction, &mut rows)?;
+    let keys = load_keys(&transaction, &mut rows)?;
+    if rows != meta.state.rows {
+        return Err(StoreError::Damaged(Damage::Rows));
+    }
+    newest_entry::check(&transaction, &meta.state, &keys)?;
+    drop(transaction);
+    Ok(Store::assemble(database, meta.network, meta.genesis_validators_root, keys, meta.state))
+}
+
+struct Meta {
+    network: String,
+    genesis_validators_root: Option<Digest>,
+    state: State,
+}
+
+fn load_meta(transaction: &ReadTransaction, rows: &mut RowsDigest) -> Result<Meta, StoreError> {
+    let read = || -> Result<HashMap<String, Vec<u8>>, redb::Error> {
+        let mut found = HashMap::new();
+        for row in transaction.open_table(META)?.iter()? {
+            let (name, value) = row?;
+            found.insert(name.value().to_owned(), value.value().to_vec());
+        }
+        Ok(found)
+    };
+    let mut found = read().map_err(StoreError::while_doing("reading the store"))?;
+    let state = found.remove(META_STATE).ok_or_else(|| StoreError::damaged("the state row"))?;
+    found.iter().for_each(|(name, value)| rows.toggle("meta", name.as_bytes(), value));
+    let network = found.remove(META_NETWORK).ok_or_else(|| StoreError::damaged(META_NETWORK))?;
+    let genesis = found.remove(META_GENESIS).map(|root| tables::fixed(root, META_GENESIS));
+    Ok(Meta {
+        network: String::from_utf8(network).map_err(|_| StoreError::damaged(META_NETWORK))?,
+        genesis_validators_root: genesis.transpose()?.map(Digest),
+        state: State::decode(&state)?,
+    })
+}
+
+fn load_keys(
+    transaction: &ReadTransaction,
+    rows: &mut RowsDigest,
+) -> Result<HashMap<KeyId, Known>, StoreError> {
+    let reading = || StoreError::while_doing("reading the store");
+    let mut records: HashMap<KeyId, Record> = HashMap::new();
+    let table = transaction.open_table(RECORDS).map_err(StoreError::while_doing("reading"))?;
+    for row in table.iter().map_err(reading())? {
+        let (key, value) = row.map_err(reading())?;
+        let key = KeyId(*key.value());
+        rows.toggle("records", &key.0, value.value());
+        records.insert(key, tables::decode_record(&key, value.value())?);
+    }
+    let mut known = HashMap::with_capacity(records.len());
+    let table = transaction.open_table(KEYS).map_err(StoreError::while_doing("reading"))?;
+    for row in table.iter().map_err(reading())? {
+        let (key, value) = row.map_err(reading())?;
+        let key = KeyId(*key.value());
+        rows.toggle("keys", &key.0, value.value());
+        let (standing, _) = tables::decode_key_row(value.value())?;
+        let record = records.remove(&key).ok_or(StoreError::Damaged(Damage::Rows))?;
+        known.insert(key, Known { standing, record });
+    }
+    if records.is_empty() { Ok(known) } else { Err(StoreError::Damaged(Damage::Rows)) }
+}
+
+/// A new file for this user's eyes only; what an interrupted creation left is replaced.
+fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes the name of a new file durable.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use palisade_protect::KeyId;
+
+    use super::*;
+    use crate::Admission;
+    use crate::testing::FaultyDisk;
+
+    fn image() -> Vec<u8> {
+        let disk = FaultyDisk::new();
+        let settings = Creation { network: "old".to_owned(), genesis_validators_root: None };
+        let mut store = Store::create_with_backend(disk.clone(), settings).unwrap();
+        let key = KeyId([1; 32]);
+        let record = Record::fresh_ethereum();
+        store.admit(&[Admission { key, public_key: vec![1; 48], record }]).unwrap();
+        drop(store);
+        disk.image()
+    }
+
+    fn database(image: Vec<u8>) -> (FaultyDisk, Database) {
+        let disk = FaultyDisk::from_image(image);
+        let database = open_database(disk.clone()).unwrap();
+        (disk, database)
+    }
+
+    fn rename(transaction: &WriteTransaction, rows: &mut RowsDigest) -> Result<(), StoreError> {
+        let mut meta = transaction.open_table(META).unwrap();
+        tables::put_meta(&mut meta, META_NETWORK, b"new", rows).unwrap();
+        Ok(())
+    }
+
+    fn give_up(_: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
+        Err(StoreError::Bug("this step fails"))
+    }
+
+    #[test]
+    fn an_older_format_is_upgraded_step_by_step_and_checked() {
+        let (disk, old) = database(image());
+        let steps = [
+            Migration { from: 2, apply: rename },
+            Migration { from: 1, apply: |_, _| Ok(()) },
+        ];
+        upgrade(&old, &steps, 3).unwrap();
+        let store = load(old).unwrap();
+        assert_eq!(store.network(), "new");
+        assert_eq!(store.records().count(), 1);
+        drop(store);
+        let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 3, supported: 1 }), "{error}");
+        assert!(error.to_string().contains("newer version of palisade"), "{error}");
+    }
+
+    #[test]
+    fn an_upgrade_that_fails_changes_nothing() {
+        let before = image();
+        let steps = [Migration { from: 1, apply: rename }, Migration { from: 2, apply: give_up }];
+        let (disk, old) = database(before);
+        assert!(matches!(upgrade(&old, &steps, 3), Err(StoreError::Bug(_))));
+        drop(old);
+        let store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
+        assert_eq!(store.network(), "old");
+    }
+
+    #[test]
+    fn a_format_without_a_way_up_is_refused() {
+        let (_disk, old) = database(image());
+        let error = upgrade(&old, &[Migration { from: 2, apply: rename }], 3).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 1, supported: 3 }), "{error}");
+        assert!(error.to_string().contains("older palisade"), "{error}");
+    }
+}
