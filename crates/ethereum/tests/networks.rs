@@ -4,8 +4,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::disallowed_methods,
     missing_docs,
-    reason = "tests fail by panicking"
+    reason = "tests fail by panicking, and read their data from files"
 )]
 
 use palisade_ethereum::{Network, NetworkError, Preset};
@@ -76,11 +77,38 @@ fn a_configuration_is_read() {
     assert_eq!(network.name, "devnet-7");
     assert_eq!(network.preset, Preset::Minimal);
     assert_eq!(network.genesis_fork_version, [0x10, 0, 0, 0x38]);
-    assert_eq!(network.genesis_time_unix_s, Some(1_700_000_060));
+    assert_eq!(network.genesis_time_unix_s, Some(1_700_000_000));
     assert_eq!(network.slot_duration_ms.get(), 3000);
     assert_eq!(network.genesis_validators_root, None);
     assert_eq!(network.capella_fork_version, Some([0x40, 0, 0, 0x38]));
     assert_eq!(network.fork_versions_after_capella, [[0x50, 0, 0, 0x38], [0x70, 0, 0, 0x38]]);
+}
+
+fn published_config(name: &str) -> Network {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/configs");
+    let text = std::fs::read_to_string(format!("{directory}/{name}.yaml")).unwrap();
+    Network::from_config_yaml(&text).unwrap()
+}
+
+#[test]
+fn the_published_configurations_give_the_built_in_networks() {
+    for name in ["mainnet", "minimal"] {
+        let mut built_in = Network::built_in(name).unwrap();
+        let read = published_config(name);
+        // The file knows one fork more, Heze.
+        let last = *read.fork_versions_after_capella.last().unwrap();
+        assert_eq!(last[0], 8);
+        built_in.fork_versions_after_capella.push(last);
+        assert_eq!(read, built_in);
+    }
+}
+
+#[test]
+fn another_chain_with_a_known_name_gets_nothing_of_the_known_one() {
+    let text = CONFIG.replace("\"devnet-7\"", "mainnet");
+    let network = Network::from_config_yaml(&text).unwrap();
+    assert_eq!(network.genesis_time_unix_s, Some(1_700_000_000));
+    assert_eq!(network.genesis_validators_root, None);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //! - No I/O, clock, randomness or async: everything arrives as an argument.
-//! - Only [`authorise`] makes a [`Permit`], and only after [`Ledger::persist`] returned `Ok`.
+//! - Only [`authorise`] makes a [`Permit`]: after [`Ledger::persist`] returned `Ok`, or at once for
+//!   what the durable record allows without a change (the last message again, harmless duties).
 //! - A record only ever grows stricter ([`Record::merge_stricter`], [`decide`]).
 //! - A refusal ([`Refusal`]) and a failure ([`Denied::Failed`]) are different types, and neither
 //!   leads to a signature.

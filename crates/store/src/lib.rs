@@ -28,6 +28,7 @@ mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod thread;
+mod upgrade;
 
 pub use admin::{Admission, Admitted};
 pub use error::{Damage, StoreError};

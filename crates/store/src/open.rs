@@ -15,10 +15,7 @@ use std::path::Path;
 
 use palisade_protect::{Digest, KeyId, Record};
 use redb::backends::FileBackend;
-use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
-    WriteTransaction,
-};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend};
 
 use crate::error::{Damage, StoreError, guarded};
 use crate::ledger::{Known, Store, begin_durable, put_state, system_clock};
@@ -27,6 +24,7 @@ use crate::tables::{
     self, FORMAT_VERSION, JOURNAL, KEYS, META, META_CREATED, META_GENESIS, META_NETWORK,
     META_STATE, META_VERSION, RECORDS, RowsDigest, State,
 };
+use crate::upgrade;
 
 /// For redb's page cache: records are kept in memory anyway, and the journal is only appended to.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
@@ -40,15 +38,6 @@ pub struct Creation {
     /// ([`Store::pin_genesis_validators_root`]).
     pub genesis_validators_root: Option<Digest>,
 }
-
-/// A step from one format version to the next.
-pub(crate) struct Migration {
-    pub(crate) from: u32,
-    pub(crate) apply: fn(&WriteTransaction, &mut RowsDigest) -> Result<(), StoreError>,
-}
-
-/// Every step that this program knows, oldest first. There is only one format so far.
-const MIGRATIONS: &[Migration] = &[];
 
 impl Store {
     /// Creates a store, readable and writable for this user only. The caller holds the
@@ -119,7 +108,7 @@ impl Store {
         }
         guarded(|| {
             let database = open_database(backend)?;
-            upgrade(&database, MIGRATIONS, FORMAT_VERSION)?;
+            upgrade::to_current(&database)?;
             load(database)
         })
     }
@@ -130,7 +119,7 @@ fn is_empty(backend: &impl StorageBackend) -> Result<bool, StoreError> {
     Ok(length.map_err(StoreError::while_doing("reading the store's length"))? == 0)
 }
 
-fn open_database(backend: impl StorageBackend) -> Result<Database, StoreError> {
+pub(crate) fn open_database(backend: impl StorageBackend) -> Result<Database, StoreError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder.create_with_backend(backend).map_err(StoreError::while_doing("opening the store"))
@@ -157,57 +146,12 @@ fn initialise(database: &Database, settings: &Creation) -> Result<(), StoreError
     transaction.commit().map_err(StoreError::while_doing("creating the store"))
 }
 
-/// Brings the file to format version `target` in one transaction.
-pub(crate) fn upgrade(
-    database: &Database,
-    migrations: &[Migration],
-    target: u32,
-) -> Result<(), StoreError> {
-    let found = format_version(database)?;
-    if found == target {
-        return Ok(());
-    }
-    let transaction = begin_durable(database)?;
-    let mut state = read_state(database)?;
-    let mut version = found;
-    while version != target {
-        let step = migrations
-            .iter()
-            .find(|step| step.from == version && version < target)
-            .ok_or(StoreError::Version { found, supported: target })?;
-        (step.apply)(&transaction, &mut state.rows)?;
-        version += 1;
-    }
-    let put = |rows: &mut RowsDigest| -> Result<(), redb::Error> {
-        let mut meta = transaction.open_table(META)?;
-        tables::put_meta(&mut meta, META_VERSION, &version.to_le_bytes(), rows)
-    };
-    put(&mut state.rows).map_err(StoreError::while_doing("upgrading the store"))?;
-    put_state(&transaction, &state)?;
-    transaction.commit().map_err(StoreError::while_doing("upgrading the store"))
-}
-
-fn begin_read(database: &Database) -> Result<ReadTransaction, StoreError> {
+pub(crate) fn begin_read(database: &Database) -> Result<ReadTransaction, StoreError> {
     database.begin_read().map_err(StoreError::while_doing("reading the store"))
 }
 
-fn format_version(database: &Database) -> Result<u32, StoreError> {
-    let transaction = begin_read(database)?;
-    let meta =
-        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
-    let row = tables::meta_row(&meta, META_VERSION)?;
-    tables::fixed(row, META_VERSION).map(u32::from_le_bytes)
-}
-
-fn read_state(database: &Database) -> Result<State, StoreError> {
-    let transaction = begin_read(database)?;
-    let meta =
-        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
-    State::decode(&tables::meta_row(&meta, META_STATE)?)
-}
-
 /// Reads every row, compares all with the state row, and the newest journal entry with them.
-fn load(database: Database) -> Result<Store, StoreError> {
+pub(crate) fn load(database: Database) -> Result<Store, StoreError> {
     let transaction = begin_read(&database)?;
     let mut rows = RowsDigest::default();
     let meta = load_meta(&transaction, &mut rows)?;
@@ -290,76 +234,4 @@ fn create_private(path: &Path) -> io::Result<File> {
 fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use palisade_protect::KeyId;
-
-    use super::*;
-    use crate::Admission;
-    use crate::testing::FaultyDisk;
-
-    fn image() -> Vec<u8> {
-        let disk = FaultyDisk::new();
-        let settings = Creation { network: "old".to_owned(), genesis_validators_root: None };
-        let mut store = Store::create_with_backend(disk.clone(), settings).unwrap();
-        let key = KeyId([1; 32]);
-        let record = Record::fresh_ethereum();
-        store.admit(&[Admission { key, public_key: vec![1; 48], record }]).unwrap();
-        drop(store);
-        disk.image()
-    }
-
-    fn database(image: Vec<u8>) -> (FaultyDisk, Database) {
-        let disk = FaultyDisk::from_image(image);
-        let database = open_database(disk.clone()).unwrap();
-        (disk, database)
-    }
-
-    fn rename(transaction: &WriteTransaction, rows: &mut RowsDigest) -> Result<(), StoreError> {
-        let mut meta = transaction.open_table(META).unwrap();
-        tables::put_meta(&mut meta, META_NETWORK, b"new", rows).unwrap();
-        Ok(())
-    }
-
-    fn give_up(_: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
-        Err(StoreError::Bug("this step fails"))
-    }
-
-    #[test]
-    fn an_older_format_is_upgraded_step_by_step_and_checked() {
-        let (disk, old) = database(image());
-        let steps = [
-            Migration { from: 2, apply: rename },
-            Migration { from: 1, apply: |_, _| Ok(()) },
-        ];
-        upgrade(&old, &steps, 3).unwrap();
-        let store = load(old).unwrap();
-        assert_eq!(store.network(), "new");
-        assert_eq!(store.records().count(), 1);
-        drop(store);
-        let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 3, supported: 1 }), "{error}");
-        assert!(error.to_string().contains("newer version of palisade"), "{error}");
-    }
-
-    #[test]
-    fn an_upgrade_that_fails_changes_nothing() {
-        let before = image();
-        let steps = [Migration { from: 1, apply: rename }, Migration { from: 2, apply: give_up }];
-        let (disk, old) = database(before);
-        assert!(matches!(upgrade(&old, &steps, 3), Err(StoreError::Bug(_))));
-        drop(old);
-        let store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
-        assert_eq!(store.network(), "old");
-    }
-
-    #[test]
-    fn a_format_without_a_way_up_is_refused() {
-        let (_disk, old) = database(image());
-        let error = upgrade(&old, &[Migration { from: 2, apply: rename }], 3).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 1, supported: 3 }), "{error}");
-        assert!(error.to_string().contains("older palisade"), "{error}");
-    }
 }

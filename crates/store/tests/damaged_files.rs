@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use common::{attestation, creation, digest, fresh, key, proposal};
 use palisade_protect::{Denied, KeyId, Record};
 use palisade_store::testing::FaultyDisk;
-use palisade_store::{Creation, FaultReason, Standing, Store, StoreError};
+use palisade_store::{Creation, Damage, FaultReason, Standing, Store, StoreError};
 
 const KEYS: u8 = 40;
 
@@ -35,7 +35,7 @@ fn image(closed: bool) -> (Vec<u8>, BTreeMap<KeyId, Record>) {
                 0 => proposal(round, root),
                 _ => attestation(round - 1, round, root),
             };
-            common::ask(&mut store, number, intent).unwrap();
+            assert!(common::ask(&mut store, number, intent).is_ok());
         }
     }
     let records = store.records().map(|(key, record, _)| (key, record)).collect();
@@ -147,6 +147,25 @@ fn an_altered_journal_is_found_by_the_replay() {
 }
 
 #[test]
+fn an_altered_newest_entry_keeps_the_store_shut() {
+    let disk = FaultyDisk::new();
+    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    store.admit(&[fresh(1)]).unwrap();
+    assert!(common::ask(&mut store, 1, proposal(5, 1)).is_ok());
+    // The refused root stands in the newest entry, and nowhere else.
+    assert!(common::ask(&mut store, 1, proposal(5, 99)).is_err());
+    store.checkpoint().unwrap();
+    drop(store);
+    let mut image = disk.image();
+    let root = digest(99).0;
+    let places: Vec<_> = (0..image.len() - 32).filter(|at| image[*at..*at + 32] == root).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|place| image[*place] ^= 1);
+    let error = Store::open_with_backend(FaultyDisk::from_image(image)).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(Damage::JournalHead)), "{error}");
+}
+
+#[test]
 fn a_missing_file_and_a_directory_are_told_apart() {
     let directory = tempfile::tempdir().unwrap();
     let missing = Store::open(&directory.path().join("store.redb")).unwrap_err();
@@ -168,9 +187,9 @@ fn golden_creation() -> Creation {
 fn write_golden(path: &Path) -> Result<(), StoreError> {
     let mut store = Store::create(path, golden_creation())?.with_clock(|| 1_800_000_000_000);
     store.admit(&[fresh(1), fresh(2), fresh(3)])?;
-    common::ask(&mut store, 1, proposal(7, 70)).unwrap();
-    common::ask(&mut store, 1, proposal(7, 71)).unwrap_err();
-    common::ask(&mut store, 2, attestation(3, 4, 40)).unwrap();
+    assert!(common::ask(&mut store, 1, proposal(7, 70)).is_ok());
+    assert!(common::ask(&mut store, 1, proposal(7, 71)).is_err());
+    assert!(common::ask(&mut store, 2, attestation(3, 4, 40)).is_ok());
     store.retire(&[key(3)])
 }
 

@@ -111,7 +111,8 @@ fn work(disk: &FaultyDisk) -> Promises {
     let admissions = [fresh(1), fresh(2), fresh(3)];
     let admitted = store.admit(&admissions).map(drop);
     promises.bring(&admissions, admitted);
-    promises.authorise(&mut store, &[(1, proposal(5, 1)), (2, proposal(5, 2)), (3, proposal(6, 3))]);
+    promises
+        .authorise(&mut store, &[(1, proposal(5, 1)), (2, proposal(5, 2)), (3, proposal(6, 3))]);
     let twins = [(1, twin(&proposal(5, 1))), (2, proposal(4, 2)), (9, proposal(1, 1))];
     promises.authorise(&mut store, &twins);
     let votes = [
@@ -153,7 +154,10 @@ fn check(image: Vec<u8>, promises: &Promises, what: &str) {
     for (key, intent) in &promises.permits {
         let event = Event::Permitted { key: *key, intent: *intent };
         // A repeat of the last message leaves no event of its own, so one is enough.
-        assert!(events.iter().any(|(_, found)| *found == event), "{what}: {intent:?} not journaled");
+        assert!(
+            events.iter().any(|(_, found)| *found == event),
+            "{what}: {intent:?} not journaled"
+        );
         assert!(forbids_twin(&store, key, intent), "{what}: {intent:?} has no durable record");
     }
     for (key, promised) in &promises.records {
@@ -172,7 +176,7 @@ fn images(disk: &FaultyDisk, fault: Fault, operation: u64) -> Vec<Vec<u8>> {
         Fault::PowerCut => {
             let seeds = (0..6).map(|round| cut(Some(operation * 6 + round)));
             seeds.chain([cut(None)]).collect()
-        },
+        }
         // The process is started again; or the machine goes down too.
         _ => vec![disk.image(), cut(Some(operation))],
     }

@@ -270,7 +270,8 @@ fn a_read_only_home_is_named_and_nothing_changes() {
     set_mode(&store_in(home.path()), 0o444);
     set_mode(home.path(), 0o555);
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+    let is_root =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
     if is_root {
         // To root every file is writable; a copy, because the build directory may be closed.
         let copy = home.path().join("child");
@@ -318,7 +319,7 @@ fn a_full_disk_loses_nothing() {
     let home = new_home();
     let mut command = Command::new("sh");
     // A limit on the size of files stands in for a small disk: the same calls fail.
-    let script = "trap '' XFSZ; ulimit -f 4200; exec \"$0\" \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 2100; exec \"$0\" \"$@\"";
     command.args(["-c", script]).arg(std::env::current_exe().unwrap());
     let (mut child, output) = as_child("fill the disk", home.path(), &mut command);
     let mut lines = said(output);

@@ -130,7 +130,8 @@ fn hold(handle: &LedgerHandle) -> mpsc::Sender<()> {
     std::thread::spawn(move || {
         handle.call(move |_| {
             entered.send(()).unwrap();
-            drop(released.recv());
+            // The holder lets go by dropping the other end.
+            assert!(released.recv().is_err());
         })
     });
     enter.recv().unwrap();
@@ -147,7 +148,9 @@ fn a_full_queue_is_answered_at_once_and_decides_nothing() {
     let mut taken = 0;
     for slot in 1..=10 {
         let answered = answered.clone();
-        let count = move |_| drop(answered.fetch_add(1, Ordering::SeqCst));
+        let count = move |_| {
+            answered.fetch_add(1, Ordering::SeqCst);
+        };
         taken += usize::from(handle.authorise(vec![(key(1), proposal(slot, 1))], count).is_ok());
     }
     assert_eq!((taken, handle.queue_depth()), (3, 3));
@@ -178,12 +181,16 @@ fn groups_are_bounded_and_a_large_batch_stands_alone() {
 #[test]
 fn stopping_answers_what_has_queued_and_then_says_stopped() {
     let disk = FaultyDisk::new();
-    let (handle, thread) = LedgerThread::spawn(new_store(&disk), Limits::default());
+    let limits = Limits { queue_batches: 9, max_intents_per_commit: 2 };
+    let (handle, thread) = LedgerThread::spawn(new_store(&disk), limits);
     let held = hold(&handle);
     let (sender, receiver) = mpsc::channel();
     let queued = sender.clone();
     let batch = vec![(key(1), proposal(1, 1)), (key(1), proposal(1, 2))];
     handle.authorise(batch, move |answers| queued.send(answers).unwrap()).unwrap();
+    // Its group has nothing to commit: the refusal waits.
+    let refused = vec![(key(1), proposal(0, 1))];
+    handle.authorise(refused, |answers| assert!(answers[0].is_err())).unwrap();
     drop(held);
     drop(thread.stop().unwrap());
     let answers = receiver.recv().unwrap();
@@ -197,7 +204,7 @@ fn stopping_answers_what_has_queued_and_then_says_stopped() {
     // The refusal was journaled when the thread stopped.
     let store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
     let newest = store.recent_events(1).unwrap();
-    assert!(matches!(newest[0].1, Event::Refused { kind: RefusalKind::DoubleProposal, .. }));
+    assert!(matches!(newest[0].1, Event::Refused { kind: RefusalKind::ProposalBehind, .. }));
 }
 
 #[test]

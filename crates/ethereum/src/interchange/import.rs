@@ -274,3 +274,25 @@ impl<'de> Deserialize<'de> for HighestAttestation {
         deserializer.deserialize_seq(fold).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_too_many_is_noticed_and_a_known_one_is_not_too_many() {
+        let key = |number: usize| {
+            let mut bytes = [0; 48];
+            bytes.iter_mut().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+            PublicKey(bytes)
+        };
+        let mut records = Records::default();
+        (0..MAX_KEYS).for_each(|number| records.add(key(number), Highest::default()));
+        records.add(key(0), Highest { slot: Some(5), ..Highest::default() });
+        assert!(!records.overflowed);
+        assert_eq!(records.by_key.get(&key(0)).and_then(|highest| highest.slot), Some(5));
+        records.add(key(MAX_KEYS), Highest::default());
+        assert!(records.overflowed);
+        assert_eq!(records.by_key.len(), MAX_KEYS);
+    }
+}

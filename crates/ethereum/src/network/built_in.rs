@@ -86,8 +86,8 @@ const MINIMAL: Constants = Constants {
     genesis_fork_version: [0, 0, 0, 1],
     // Each chain of this preset has its own.
     genesis_validators_root: None,
-    // MIN_GENESIS_TIME + GENESIS_DELAY
-    genesis_time_unix_s: 1_578_009_600 + 300,
+    // MIN_GENESIS_TIME: each chain has its own genesis, and none an earlier one.
+    genesis_time_unix_s: 1_578_009_600,
     seconds_per_slot: 6,
     capella_fork_version: [3, 0, 0, 1],
     // Deneb, Electra, Fulu, Gloas

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use palisade_protect::Digest;
 use serde::Deserialize;
 
-use super::Network;
+use super::{Network, built_in};
 use crate::Preset;
 use crate::error::excerpt;
 use crate::hex::HexBytes;
@@ -72,7 +72,6 @@ struct Config {
     slot_duration_ms: Option<String>,
     seconds_per_slot: Option<String>,
     min_genesis_time: Option<String>,
-    genesis_delay: Option<String>,
     genesis_time: Option<String>,
     genesis_validators_root: Option<String>,
     capella_fork_version: Option<String>,
@@ -104,9 +103,12 @@ pub(super) fn read(text: &str) -> Result<Network, NetworkError> {
     let genesis_fork_version =
         version("GENESIS_FORK_VERSION", config.genesis_fork_version.as_deref())?
             .ok_or(NetworkError::MissingKey("GENESIS_FORK_VERSION"))?;
+    let known = known_chain(&config, genesis_fork_version);
+    let known_root = known.as_ref().and_then(|known| known.genesis_validators_root);
+    let known_time = known.and_then(|known| known.genesis_time_unix_s);
     Ok(Network {
-        genesis_validators_root: genesis_validators_root(&config)?,
-        genesis_time_unix_s: genesis_time(&config)?,
+        genesis_validators_root: genesis_validators_root(&config)?.or(known_root),
+        genesis_time_unix_s: genesis_time(&config, known_time)?,
         slot_duration_ms: slot_duration(&config)?,
         capella_fork_version: version(
             "CAPELLA_FORK_VERSION",
@@ -119,14 +121,24 @@ pub(super) fn read(text: &str) -> Result<Network, NetworkError> {
     })
 }
 
-/// `GENESIS_TIME` if given; else the earliest time at which the chain can have begun.
-fn genesis_time(config: &Config) -> Result<Option<u64>, NetworkError> {
-    if let Some(time) = number("GENESIS_TIME", config.genesis_time.as_deref())? {
+/// The built-in network that the configuration is of, if there is only one chain of that name.
+fn known_chain(config: &Config, genesis_fork_version: [u8; 4]) -> Option<Network> {
+    built_in::network(config.config_name.as_deref()?).filter(|known| {
+        known.genesis_validators_root.is_some()
+            && known.genesis_fork_version == genesis_fork_version
+    })
+}
+
+/// `GENESIS_TIME` if given, else the known one, else `MIN_GENESIS_TIME`: no chain begins before it
+/// (consensus-specs `phase0/beacon-chain.md`, `is_valid_genesis_state`). Most begin
+/// `GENESIS_DELAY` later, and their present slot then seems later than it is. That is the safe side:
+/// a record that starts from now must not start too low.
+fn genesis_time(config: &Config, known: Option<u64>) -> Result<Option<u64>, NetworkError> {
+    let given = number("GENESIS_TIME", config.genesis_time.as_deref())?;
+    if let Some(time) = given.or(known) {
         return Ok(Some(time));
     }
-    let earliest = number("MIN_GENESIS_TIME", config.min_genesis_time.as_deref())?;
-    let delay = number("GENESIS_DELAY", config.genesis_delay.as_deref())?;
-    Ok(earliest.zip(delay).and_then(|(earliest, delay)| earliest.checked_add(delay)))
+    number("MIN_GENESIS_TIME", config.min_genesis_time.as_deref())
 }
 
 fn slot_duration(config: &Config) -> Result<NonZeroU64, NetworkError> {

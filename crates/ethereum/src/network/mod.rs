@@ -50,9 +50,10 @@ impl Network {
     /// Reads the `config.yaml` that consensus clients use: a flat list of `KEY: value`.
     ///
     /// Needed: `PRESET_BASE`, `GENESIS_FORK_VERSION`, and `SLOT_DURATION_MS` or
-    /// `SECONDS_PER_SLOT`. Read if there: `CONFIG_NAME`, `MIN_GENESIS_TIME` with `GENESIS_DELAY`,
+    /// `SECONDS_PER_SLOT`. Read if there: `CONFIG_NAME`, `MIN_GENESIS_TIME`,
     /// the fork versions from Capella on, and two keys of ours, `GENESIS_TIME` (seconds) and
-    /// `GENESIS_VALIDATORS_ROOT`. All other keys are ignored.
+    /// `GENESIS_VALIDATORS_ROOT`. All other keys are ignored. Where the file is of a chain that is
+    /// built in, its genesis time and root are filled in.
     ///
     /// # Errors
     /// [`NetworkError`] names the key.

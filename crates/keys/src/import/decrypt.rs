@@ -98,10 +98,14 @@ fn sorted(mut bad: Vec<BadFile>) -> BadFiles {
 /// How many derivations run at once.
 fn parallelism(keystores: &[Planned]) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let dearest =
-        keystores.iter().map(|planned| planned.keystore.kdf.working_memory()).max().unwrap_or(0);
-    let fitting = (available_memory() / 2).checked_div(dearest).unwrap_or(u64::MAX);
-    cores.min(usize::try_from(fitting).unwrap_or(usize::MAX)).max(1)
+    let memory_each = keystores.iter().map(|planned| planned.keystore.kdf.working_memory()).max();
+    fitting(cores, available_memory(), memory_each.unwrap_or(0))
+}
+
+/// As many as there are cores and as half of the memory holds, but one at least.
+fn fitting(cores: usize, available_memory: u64, memory_each: u64) -> usize {
+    let in_memory = (available_memory / 2).checked_div(memory_each).unwrap_or(u64::MAX);
+    cores.min(usize::try_from(in_memory).unwrap_or(usize::MAX)).max(1)
 }
 
 /// `MemAvailable` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
@@ -110,4 +114,18 @@ fn available_memory() -> u64 {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.map_or(MEMORY_IF_UNKNOWN, |kibibytes| kibibytes.saturating_mul(1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derivations_at_once_are_bounded_by_cores_and_by_memory() {
+        const MEBIBYTE: u64 = 1 << 20;
+        assert_eq!(fitting(4, 16_384 * MEBIBYTE, 256 * MEBIBYTE), 4, "by cores");
+        assert_eq!(fitting(64, 4096 * MEBIBYTE, 256 * MEBIBYTE), 8, "by memory");
+        assert_eq!(fitting(64, 100 * MEBIBYTE, 256 * MEBIBYTE), 1, "never none");
+        assert_eq!(fitting(8, 0, 0), 8, "PBKDF2 needs no memory");
+    }
 }

@@ -1,0 +1,166 @@
+//! From one format version to the next.
+//!
+//! Invariants: an upgrade is one transaction, all steps or none; a version without a way to the
+//! current one is refused; every upgraded row is checked by the opening that follows.
+
+use redb::{Database, WriteTransaction};
+
+use crate::error::StoreError;
+use crate::ledger::{begin_durable, put_state};
+use crate::open::begin_read;
+use crate::tables::{self, FORMAT_VERSION, META, META_STATE, META_VERSION, RowsDigest, State};
+
+/// A step from one format version to the next.
+struct Migration {
+    from: u32,
+    apply: fn(&WriteTransaction, &mut RowsDigest) -> Result<(), StoreError>,
+}
+
+/// Every step that this program knows, oldest first. There is only one format so far.
+const MIGRATIONS: &[Migration] = &[];
+
+/// Brings the file to the format that this program writes.
+pub(crate) fn to_current(database: &Database) -> Result<(), StoreError> {
+    upgrade(database, MIGRATIONS, FORMAT_VERSION)
+}
+
+/// Brings the file to format version `target` in one transaction.
+fn upgrade(database: &Database, migrations: &[Migration], target: u32) -> Result<(), StoreError> {
+    let found = format_version(database)?;
+    if found == target {
+        return Ok(());
+    }
+    let transaction = begin_durable(database)?;
+    let mut state = read_state(database)?;
+    let mut version = found;
+    while version != target {
+        let step = migrations
+            .iter()
+            .find(|step| step.from == version && version < target)
+            .ok_or(StoreError::Version { found, supported: target })?;
+        (step.apply)(&transaction, &mut state.rows)?;
+        version += 1;
+    }
+    let put = |rows: &mut RowsDigest| -> Result<(), redb::Error> {
+        let mut meta = transaction.open_table(META)?;
+        tables::put_meta(&mut meta, META_VERSION, &version.to_le_bytes(), rows)
+    };
+    put(&mut state.rows).map_err(StoreError::while_doing("upgrading the store"))?;
+    put_state(&transaction, &state)?;
+    transaction.commit().map_err(StoreError::while_doing("upgrading the store"))
+}
+
+fn format_version(database: &Database) -> Result<u32, StoreError> {
+    let transaction = begin_read(database)?;
+    let meta =
+        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
+    let row = tables::meta_row(&meta, META_VERSION)?;
+    tables::fixed(row, META_VERSION).map(u32::from_le_bytes)
+}
+
+fn read_state(database: &Database) -> Result<State, StoreError> {
+    let transaction = begin_read(database)?;
+    let meta =
+        transaction.open_table(META).map_err(StoreError::while_doing("reading the store"))?;
+    State::decode(&tables::meta_row(&meta, META_STATE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use palisade_protect::{KeyId, Record};
+    use redb::Builder;
+
+    use super::*;
+    use crate::open::{load, open_database};
+    use crate::tables::META_NETWORK;
+    use crate::testing::FaultyDisk;
+    use crate::{Admission, Creation, Store};
+
+    fn image() -> Vec<u8> {
+        let disk = FaultyDisk::new();
+        let settings = Creation { network: "old".to_owned(), genesis_validators_root: None };
+        let mut store = Store::create_with_backend(disk.clone(), settings).unwrap();
+        let key = KeyId([1; 32]);
+        let record = Record::fresh_ethereum();
+        store.admit(&[Admission { key, public_key: vec![1; 48], record }]).unwrap();
+        drop(store);
+        disk.image()
+    }
+
+    fn database(image: Vec<u8>) -> (FaultyDisk, Database) {
+        let disk = FaultyDisk::from_image(image);
+        let database = open_database(disk.clone()).unwrap();
+        (disk, database)
+    }
+
+    fn rename(transaction: &WriteTransaction, rows: &mut RowsDigest) -> Result<(), StoreError> {
+        let mut meta = transaction.open_table(META).unwrap();
+        tables::put_meta(&mut meta, META_NETWORK, b"new", rows).unwrap();
+        Ok(())
+    }
+
+    fn give_up(_: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
+        Err(StoreError::Bug("this step fails"))
+    }
+
+    #[test]
+    fn an_older_format_is_upgraded_step_by_step_and_checked() {
+        let (disk, old) = database(image());
+        let steps =
+            [Migration { from: 2, apply: rename }, Migration { from: 1, apply: |_, _| Ok(()) }];
+        upgrade(&old, &steps, 3).unwrap();
+        let store = load(old).unwrap();
+        assert_eq!(store.network(), "new");
+        assert_eq!(store.records().count(), 1);
+        drop(store);
+        let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 3, supported: 1 }), "{error}");
+        assert!(error.to_string().contains("newer version of palisade"), "{error}");
+    }
+
+    #[test]
+    fn an_upgrade_that_fails_changes_nothing() {
+        let before = image();
+        let steps = [Migration { from: 1, apply: rename }, Migration { from: 2, apply: give_up }];
+        let (disk, old) = database(before);
+        assert!(matches!(upgrade(&old, &steps, 3), Err(StoreError::Bug(_))));
+        drop(old);
+        let store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
+        assert_eq!(store.network(), "old");
+    }
+
+    #[test]
+    fn a_format_without_a_way_up_is_refused() {
+        let (_disk, old) = database(image());
+        let error = upgrade(&old, &[Migration { from: 2, apply: rename }], 3).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 1, supported: 3 }), "{error}");
+        assert!(error.to_string().contains("older palisade"), "{error}");
+    }
+
+    /// Whether redb walks through the whole file when it opens `image`.
+    fn is_walked_through(image: Vec<u8>) -> bool {
+        let walked = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&walked);
+        Builder::new()
+            .set_repair_callback(move |_| seen.store(true, Ordering::SeqCst))
+            .create_with_backend(FaultyDisk::from_image(image))
+            .unwrap();
+        walked.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_checkpoint_spares_the_start_after_a_crash_the_walk_through_the_file() {
+        let disk = FaultyDisk::from_image(image());
+        let mut store = Store::open_with_backend(disk.clone()).unwrap();
+        assert!(!store.is_checkpoint_due());
+        store.retire(&[KeyId([1; 32])]).unwrap();
+        assert!(store.is_checkpoint_due());
+        assert!(is_walked_through(disk.image_after_power_cut(None)));
+        store.checkpoint().unwrap();
+        assert!(!is_walked_through(disk.image_after_power_cut(None)));
+        assert!(!store.is_checkpoint_due());
+    }
+}
