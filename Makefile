@@ -1,10 +1,20 @@
 # The entrances. `make test` on a fresh Debian 12 with Rust and a C compiler installs what it needs.
-.PHONY: test fmt lint fuzz
+.PHONY: run test e2e fmt lint fuzz
+
+# Builds, makes a development home, starts a guard that signs and refuses, and says where to look.
+run:
+	cargo build --release --package palisade-cli
+	scripts/run-development-guard
 
 # Everything that can fail, but form and lints.
 test:
 	scripts/step "tools" scripts/install-tools
 	scripts/test
+
+# A real consensus client validates through the real guard.
+e2e:
+	scripts/step "tools" scripts/install-tools
+	E2E_ALLOW_SKIP=0 scripts/e2e
 
 # Brings every source into form.
 fmt:

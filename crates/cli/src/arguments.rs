@@ -3,20 +3,49 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::logging::LogFormat;
+
+const PAST_HELP: &str = "\
+One of three words says what is known of the keys' past:
+  --fresh         they never signed anything, anywhere
+  --history FILE  what they signed, exported by the signer that had them
+  --from-now      nothing is known: they wait about three epochs before they sign
+A wrong --fresh can get a validator slashed. Stop the old signer first, for good.
+
+Examples:
+  palisade keys import --password-file password.txt --fresh validator_keys/
+  palisade keys import --passwords secrets/ --history protection.json keystores/";
+
+const RAW_HELP: &str = "\
+Blank lines and lines that start with # are skipped. Do not leave secrets in clear on a disk: pipe
+them in.
+
+Example:
+  print-secrets | palisade keys import-raw --chain ethereum --type bls --from-now -";
 
 /// Guards the keys of proof-of-stake validators: decodes what it is asked to sign, decides from a
 /// durable record whether that could get the validator slashed, and only then signs.
 #[derive(Parser)]
 #[command(name = "palisade", version, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done or yes; 1 the answer is no; 2 usage or configuration \
-                        error; 3 could not do it, nothing half-done.")]
+#[command(after_help = "\
+Exit status:
+  0  done, or: the answer is yes
+  1  the answer is no: refused, a check failed, or a named key is not here
+  2  usage or configuration error; nothing was done
+  3  could not do it (disk, network, permission); nothing is half-done
+
+A first guard:
+  palisade init --network hoodi
+  palisade keys import --password-file password.txt --fresh validator_keys/
+  palisade run")]
 pub(crate) struct Arguments {
-    /// The guard's directory [default: $XDG_DATA_HOME/palisade, ~/.local/share/palisade]
-    #[arg(long, global = true, env = "PALISADE_HOME", value_name = "DIR")]
+    /// The guard's directory [default: $PALISADE_HOME, $XDG_DATA_HOME/palisade,
+    /// ~/.local/share/palisade]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(display_order = 900, hide_default_value = true)]
     pub(crate) home: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -43,6 +72,11 @@ pub(crate) enum Command {
     /// Forbid signing from, or up to, an epoch: for migrations and planned ends
     StopLine(StopLineArguments),
     /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  palisade completions bash > ~/.local/share/bash-completion/completions/palisade
+  palisade completions zsh > ~/.zfunc/_palisade        (with ~/.zfunc in $fpath)
+  palisade completions fish > ~/.config/fish/completions/palisade.fish")]
     Completions {
         /// The shell
         shell: Shell,
@@ -50,9 +84,17 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+The home is made whole or not at all, and an existing one is never written over. Without
+--unlock-file or --passphrase a secret is generated into the home: unlock.secret.
+
+Examples:
+  palisade init --network mainnet
+  palisade --home /var/lib/palisade init --network hoodi --unlock-file /etc/palisade/unlock
+  palisade init --network devnet/config.yaml --genesis-validators-root learn")]
 pub(crate) struct InitArguments {
     /// mainnet, hoodi, sepolia, gnosis, minimal, or the path of a config.yaml
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath)]
     pub(crate) network: String,
 
     /// Pin this root instead of the network's own; `learn` pins the first request's
@@ -60,7 +102,8 @@ pub(crate) struct InitArguments {
     pub(crate) genesis_validators_root: Option<String>,
 
     /// Open the sealed keys with the secret in this file (mode 0600) instead of a generated one
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "passphrase")]
     pub(crate) unlock_file: Option<PathBuf>,
 
     /// Open the sealed keys with a passphrase that is asked for at every start
@@ -69,6 +112,10 @@ pub(crate) struct InitArguments {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+One line on standard output says when the guard is ready and where it listens; the log goes to
+standard error ($RUST_LOG sets its level, info by default). SIGTERM and SIGINT let requests under
+way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.")]
 pub(crate) struct RunArguments {
     /// Where validator clients connect, instead of [listen] address
     #[arg(long, value_name = "ADDR")]
@@ -92,7 +139,7 @@ pub(crate) struct JsonArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Import EIP-2335 key stores: all of them, or none
+    /// Import EIP-2335 keystores: all of them, or none
     Import(ImportArguments),
     /// Import secret keys, one in hex on each line of a file
     ImportRaw(ImportRawArguments),
@@ -102,16 +149,16 @@ pub(crate) enum KeysCommand {
     Remove(RemoveArguments),
 }
 
-/// What is known of the keys' past. One of the three must be said.
+// What is known of the keys' past. One of the three must be said.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct PastArguments {
-    /// The keys never signed anything, anywhere
+    /// They never signed anything, anywhere
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// Their history: an EIP-3076 file that names every key
-    #[arg(long, value_name = "FILE")]
+    /// What they signed: an EIP-3076 file that names every key
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) history: Option<PathBuf>,
 
     /// Nothing is known: forbid everything up to the present epoch, and wait
@@ -120,13 +167,15 @@ pub(crate) struct PastArguments {
 }
 
 #[derive(Args)]
+#[command(after_help = PAST_HELP)]
 pub(crate) struct ImportArguments {
-    /// One password for all key stores
-    #[arg(long, value_name = "FILE", conflicts_with = "passwords")]
+    /// A file with the password of all keystores; without it, it is asked for
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "passwords")]
     pub(crate) password_file: Option<PathBuf>,
 
     /// A directory where STEM.txt holds the password of STEM.json
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) passwords: Option<PathBuf>,
 
     #[command(flatten)]
@@ -136,12 +185,13 @@ pub(crate) struct ImportArguments {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Key stores, or directories of them
-    #[arg(required = true, value_name = "PATH")]
+    /// Keystores, or directories of them
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Args)]
+#[command(after_help = RAW_HELP)]
 pub(crate) struct ImportRawArguments {
     /// The family of chains: ethereum
     #[arg(long, value_name = "CHAIN")]
@@ -159,11 +209,14 @@ pub(crate) struct ImportRawArguments {
     pub(crate) json: bool,
 
     /// The file; `-` reads standard input
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+The history goes to removed-TIME-history.json in the home, and is on disk before a key is gone.
+The records stay in the home. Exit status 1: a named key was not here.")]
 pub(crate) struct RemoveArguments {
     /// Public keys, hex
     #[arg(required = true, value_name = "PUBKEY")]
@@ -177,18 +230,28 @@ pub(crate) struct RemoveArguments {
 #[derive(Subcommand)]
 pub(crate) enum HistoryCommand {
     /// Write EIP-3076 (version 5) of these keys, or of all
+    #[command(after_help = "\
+Stop the guard, or set a stop-line, before you take the file to another signer: what is signed
+after the export is not in it.
+
+Examples:
+  palisade history export --output protection.json
+  palisade history export 0x88c1… > one-key.json")]
     Export {
         /// Write to this file instead of standard output
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
         /// Public keys, hex
         #[arg(value_name = "PUBKEY")]
         public_keys: Vec<String>,
     },
     /// Merge an EIP-3076 file into the records, to the stricter of both
+    #[command(after_help = "\
+The file is taken whole or not at all; one for another network (genesis validators root) or in
+another format version is refused with exit status 1. No record ever becomes weaker.")]
     Import {
         /// The file; `-` reads standard input
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
         /// Print JSON
         #[arg(long)]
@@ -199,10 +262,20 @@ pub(crate) enum HistoryCommand {
 #[derive(Subcommand)]
 pub(crate) enum JournalCommand {
     /// Replay the journal through the same rules; exit 1 at the first entry that does not hold
+    #[command(after_help = "\
+Keep the head that it prints on another machine: whoever can replace the whole store can write
+another journal that holds, but not one with the same head.")]
     Verify(JsonArguments),
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+What is said replaces the line that was there, both ends of it. A running guard obeys at once.
+
+Examples:
+  palisade stop-line --at-or-above 412000     the last epoch that these keys sign is 411999
+  palisade stop-line --below 412000           another signer signed up to epoch 411999
+  palisade stop-line --clear 0x88c1…")]
 pub(crate) struct StopLineArguments {
     /// Sign nothing at or above this epoch
     #[arg(long, value_name = "EPOCH")]
@@ -215,6 +288,10 @@ pub(crate) struct StopLineArguments {
     /// Remove the line
     #[arg(long, conflicts_with_all = ["at_or_above", "below"])]
     pub(crate) clear: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 
     /// Public keys, hex; none means all
     #[arg(value_name = "PUBKEY")]

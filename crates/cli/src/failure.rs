@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The disk, the network or the permissions were in the way: exit code 3.
     CouldNot(String),
+    /// The reader of standard output went away (`| head`): exit code 3, and nothing to say.
+    NobodyReads,
 }
 
 impl Failure {
@@ -22,27 +24,39 @@ impl Failure {
         ExitCode::from(match self {
             Self::Refused(_) => 1,
             Self::Usage(_) => 2,
-            Self::CouldNot(_) => 3,
+            Self::CouldNot(_) | Self::NobodyReads => 3,
         })
     }
-}
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What to tell the person, if anything.
+    pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::Refused(message) | Self::Usage(message) | Self::CouldNot(message) => {
-                f.write_str(message)
+                Some(message)
             }
+            Self::NobodyReads => None,
+        }
+    }
+
+    /// The system said no to `what`.
+    pub(crate) fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
+        let message = format!("{what}: {error}");
+        match error.kind() {
+            // Bytes that are not text are the wrong file, not a broken disk.
+            std::io::ErrorKind::InvalidData => Self::Usage(message),
+            _ => Self::CouldNot(message),
         }
     }
 }
 
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
-        match error.fault {
-            Fault::Usage => Self::Usage(error.message),
-            Fault::Refused => Self::Refused(error.message),
-            Fault::CouldNot => Self::CouldNot(error.message),
+        // A file that is no history, and a key that is not here, are no faults of this machine.
+        match (error.fault, error.code.as_str()) {
+            (_, "malformed" | "beyond-limits" | "too-many-keys") => Self::Usage(error.message),
+            (_, "unknown-key") | (Fault::Refused, _) => Self::Refused(error.message),
+            (Fault::Usage, _) => Self::Usage(error.message),
+            (Fault::CouldNot, _) => Self::CouldNot(error.message),
         }
     }
 }

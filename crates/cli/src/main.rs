@@ -34,7 +34,9 @@ fn main() -> ExitCode {
     match commands::run(arguments) {
         Ok(answer) => answer.exit_code(),
         Err(failure) => {
-            output::diagnostic(&failure.to_string());
+            if let Some(message) = failure.message() {
+                output::diagnostic(message);
+            }
             failure.exit_code()
         }
     }

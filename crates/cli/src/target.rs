@@ -3,36 +3,69 @@
 use std::path::PathBuf;
 
 use palisade_server::admin::{Answer, Parts, Request, client, execute};
-use palisade_server::home::Home;
+use palisade_server::home::{Home, OpenHome};
 
 use crate::failure::Failure;
 use crate::unlock;
 
-/// The home that the arguments and the environment name.
-pub(crate) fn home(named: Option<PathBuf>) -> Result<Home, Failure> {
-    if let Some(path) = named {
-        return Ok(Home::at(path));
-    }
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    data.map(|data| Home::at(data.join("palisade")))
-        .ok_or_else(|| Failure::Usage("no home: give --home DIR, or set PALISADE_HOME".to_owned()))
+/// The variable that names the home when `--home` does not.
+const HOME_VARIABLE: &str = "PALISADE_HOME";
+
+/// Who does what is asked of a home.
+pub(crate) enum Target {
+    /// The guard that runs on it, over its admin socket.
+    Running(Home),
+    /// This process, which holds the home's lock from now on: no guard can start meanwhile.
+    Stopped(Box<OpenHome>),
 }
 
-/// Asks the guard that runs on the home, or opens the home and does it here.
-pub(crate) fn ask(home: &Home, request: Request) -> Result<Answer, Failure> {
-    if home.is_in_use()? {
-        return client::ask(&home.socket_path(), &request).map_err(Failure::from);
+impl Target {
+    /// Finds out whether a guard runs, and opens the home if none does. Slow or irrevocable work
+    /// comes after this, so that a wrong passphrase is found first.
+    pub(crate) fn of(home: &Home) -> Result<Self, Failure> {
+        if home.is_in_use()? {
+            return Ok(Self::Running(home.clone()));
+        }
+        let secret = unlock::secret_of(home)?;
+        Ok(Self::Stopped(Box::new(home.open(&secret)?)))
     }
-    let secret = unlock::secret_of(home)?;
-    let mut open = home.open(&secret)?;
-    let parts = Parts {
-        store: &mut open.store,
-        vault: &mut open.vault,
-        network: &open.network,
-        running: false,
+
+    /// Has it done.
+    pub(crate) fn ask(&mut self, request: Request) -> Result<Answer, Failure> {
+        match self {
+            Self::Running(home) => {
+                client::ask(&home.socket_path(), &request).map_err(Failure::from)
+            }
+            Self::Stopped(open) => {
+                let OpenHome { store, vault, network, .. } = open.as_mut();
+                let parts = Parts { store, vault, network, running: false };
+                execute(request, parts).map_err(Failure::from)
+            }
+        }
+    }
+}
+
+/// Asks one thing.
+pub(crate) fn ask(home: &Home, request: Request) -> Result<Answer, Failure> {
+    Target::of(home)?.ask(request)
+}
+
+/// The home that the arguments and the environment name. An empty variable counts as unset, a
+/// relative `$XDG_DATA_HOME` as well (XDG Base Directory Specification).
+pub(crate) fn home(named: Option<PathBuf>) -> Result<Home, Failure> {
+    let set = |variable: &str| {
+        std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
     };
-    execute(request, parts).map_err(Failure::from)
+    let of_user = || {
+        set("XDG_DATA_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+            .map(|data| data.join("palisade"))
+    };
+    let path = named.or_else(|| set(HOME_VARIABLE)).or_else(of_user).ok_or_else(|| {
+        Failure::Usage(format!("no home: give --home DIR, or set {HOME_VARIABLE}"))
+    })?;
+    let path = std::path::absolute(&path)
+        .map_err(|error| Failure::io(format!("the home {}", path.display()), &error))?;
+    Ok(Home::at(path))
 }

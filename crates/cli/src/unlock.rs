@@ -4,7 +4,7 @@
 //! `unlock.secret` in the home, a passphrase typed at the terminal. Never an argument, never the
 //! environment.
 
-use std::io::IsTerminal;
+use std::fs::File;
 use std::path::PathBuf;
 
 use palisade_keys::{Password, UnlockError, UnlockSecret};
@@ -31,28 +31,32 @@ pub(crate) fn secret_of(home: &Home) -> Result<UnlockSecret, Failure> {
     if home.unlock_path().exists() {
         return UnlockSecret::from_file(&home.unlock_path()).map_err(could_not);
     }
-    let passphrase = prompt("Passphrase of this home: ")?;
+    let no_terminal = format!(
+        "no secret to open {} with: there is no {}, palisade.toml names no unlock_file, there is \
+         no systemd credential {CREDENTIAL}, and no terminal to ask for a passphrase at",
+        home.keys_path().display(),
+        home.unlock_path().display(),
+    );
+    let passphrase = prompt("Passphrase of this home: ", &no_terminal)?;
     UnlockSecret::from_passphrase(passphrase).map_err(could_not)
 }
 
 /// A new passphrase, typed twice.
 pub(crate) fn new_passphrase() -> Result<UnlockSecret, Failure> {
-    let first = prompt("New passphrase: ")?;
-    let second = prompt("The same again: ")?;
+    let no_terminal = "--passphrase asks at the terminal, and there is none; --unlock-file reads \
+                       a file";
+    let first = prompt("New passphrase: ", no_terminal)?;
+    let second = prompt("The same again: ", no_terminal)?;
     if !bool::from(first.ct_eq(&second)) {
         return Err(Failure::Usage("the two passphrases differ; nothing was made".to_owned()));
     }
     UnlockSecret::from_passphrase(first).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// Asks at the terminal, without echo.
-pub(crate) fn prompt(question: &str) -> Result<Password, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!(
-            "cannot ask for {:?}: there is no terminal. Name a file instead (see --help)",
-            question.trim_end_matches(": ").to_lowercase()
-        )));
-    }
+/// Asks at the terminal, without echo; `no_terminal` says what to do when there is none. The
+/// process's own terminal is asked, so that standard input can be a pipe.
+pub(crate) fn prompt(question: &str, no_terminal: &str) -> Result<Password, Failure> {
+    File::open("/dev/tty").map_err(|_| Failure::Usage(no_terminal.to_owned()))?;
     rpassword::prompt_password(question)
         .map(|text| Password::new(Zeroizing::new(text)))
         .map_err(|error| Failure::CouldNot(format!("the terminal gave no passphrase: {error}")))

@@ -2,7 +2,8 @@
 //!
 //! - [`parse_request`] and [`parse_batch`] reduce the bytes of a Web3Signer request to a
 //!   [`SigningRequest`]: its duty and its signing root, both read from one decoded value.
-//! - [`Network`] and [`Preset`] are the chains' constants as data, built in or from a `config.yaml`.
+//! - [`Network`] and [`Preset`] are the chains' constants as data, built in or from a file in the
+//!   form of `config.yaml`.
 //! - [`interchange`] reads and writes slashing protection histories (EIP-3076, version 5).
 //!
 //! # Invariants

@@ -1,7 +1,7 @@
 //! BLS12-381 keys: what counts as one, and how a secret one is held.
 //!
-//! Invariants: a [`BlsSecretKey`] is in `1..r` (draft-irtf-cfrg-bls-signature section 2.3), lives in
-//! one place on the heap and is wiped when dropped; it can be neither printed nor copied:
+//! Invariants: a [`BlsSecretKey`] is in `1..r` (draft-irtf-cfrg-bls-signature section 2.3), lives
+//! in one place on the heap and is wiped when dropped; it can be neither printed nor copied:
 //!
 //! ```compile_fail,E0277
 //! fn print(key: palisade_keys::BlsSecretKey) -> String {

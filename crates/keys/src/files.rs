@@ -1,8 +1,8 @@
 //! Files of secrets: bounded reads, private modes, durable replacement.
 //!
 //! Invariants: no read goes beyond its limit, and what was read is wiped when dropped; what is
-//! created is readable by its owner alone; after [`replace`] returns `Ok` the new content survives a
-//! power cut, and when it fails before its rename the old content is untouched.
+//! created is readable by its owner alone; after [`replace`] returns `Ok` the new content survives
+//! a power cut, and when it fails before its rename the old content is untouched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};

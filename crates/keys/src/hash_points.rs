@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use blstrs::G2Projective;
 use palisade_protect::Digest;
 
-/// Ciphersuite of Ethereum's signatures (consensus-specs `phase0/beacon-chain.md`, "BLS signatures").
+/// Ciphersuite of Ethereum's signatures (consensus-specs `phase0/beacon-chain.md`, section
+/// "BLS signatures").
 pub(crate) const CIPHERSUITE: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 
 /// How many points are kept.

@@ -1,7 +1,7 @@
 //! Custody of keys: how they come in, how they rest, and the one way in which they sign.
 //!
-//! - [`keystore`] reads and writes EIP-2335 files; [`import`] reads many of them, or raw hex, as one
-//!   all-or-nothing step.
+//! - [`keystore`] reads and writes EIP-2335 files; [`import`] reads many of them, or raw hex, as
+//!   one all-or-nothing step.
 //! - [`Vault`] is the sealed key directory of a home; an [`UnlockSecret`] opens it.
 //! - [`KeyRing`] holds the opened keys in memory. [`KeyRing::sign`] consumes a
 //!   [`Permit`](palisade_protect::Permit) and is the only function here that signs.

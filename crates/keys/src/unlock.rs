@@ -26,7 +26,8 @@ const NOT_CREDENTIAL: u32 = 0o037;
 /// What opens the vault.
 #[non_exhaustive]
 pub enum UnlockSecret {
-    /// 32 random bytes from a file of [`Vault::generate_unlock_file`](crate::Vault::generate_unlock_file).
+    /// 32 random bytes from a file of
+    /// [`Vault::generate_unlock_file`](crate::Vault::generate_unlock_file).
     Generated(UnlockFileSecret),
     /// Anything else: typed, or the content of a file. Stretched with scrypt.
     Passphrase(Password),

@@ -128,7 +128,8 @@ is_refused! {
         changed(&with_n, "/crypto/kdf/params/c", json!(2))
     } => KeystoreError::BadField { field: "crypto.kdf.params", .. },
     params_of_neither_function: |vector: &str| {
-        changed(vector, if vector == SCRYPT { "/crypto/kdf/params/n" } else { "/crypto/kdf/params/c" }, Value::Null)
+        let cost = if vector == SCRYPT { "n" } else { "c" };
+        changed(vector, &format!("/crypto/kdf/params/{cost}"), Value::Null)
     } => KeystoreError::BadField { field: "crypto.kdf.params", .. },
     message_of_the_kdf: set("/crypto/kdf/message", json!("00"))
         => KeystoreError::BadField { field: "crypto.kdf.message", .. },

@@ -112,11 +112,7 @@ fn share(
     Shared {
         engine: Arc::clone(engine),
         administrator: Arc::clone(administrator),
-        reloader: Arc::new(Reloader::new(
-            home.path().to_owned(),
-            home.config_path(),
-            Arc::clone(engine),
-        )),
+        reloader: Arc::new(Reloader::new(home, config.listen.clone(), Arc::clone(engine))),
         readiness: Arc::new(ReadinessProbe::new(Arc::clone(engine), Arc::clone(administrator))),
         body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
         max_body_bytes: config.limits.max_body_bytes,
@@ -151,7 +147,7 @@ async fn serve(
     };
     let bound = Bound { listen: address(&signing)?, metrics: address(&watching)? };
     let admin = socket::bind(&home.socket_path())
-        .map_err(|error| HomeError::CouldNot(format!("the admin socket: {error}")))?;
+        .map_err(|error| cannot_bind_admin(&home.socket_path(), &error))?;
     let admin = tokio::spawn(socket::serve(admin, Arc::clone(&shared.administrator)));
     let (stop, stopped) = watch::channel(false);
     let signing = tokio::spawn(signing.serve(stopped.clone()));
@@ -188,6 +184,14 @@ async fn bind(
     })
 }
 
+fn cannot_bind_admin(path: &std::path::Path, error: &std::io::Error) -> HomeError {
+    HomeError::CouldNot(format!(
+        "cannot make the admin socket {}: {error}; if the path is longer than about 90 characters, \
+         move the home to a shorter one",
+        path.display()
+    ))
+}
+
 fn configuration<T>(result: Result<T, crate::config::ConfigError>) -> Result<T, HomeError> {
     result.map_err(|error| HomeError::Configuration(error.to_string()))
 }
@@ -217,8 +221,10 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    let reloader = Arc::clone(&shared.reloader);
-                    tokio::task::spawn_blocking(move || reloader.reload());
+                    match shared.reloader.take_turn() {
+                        Some(turn) => drop(tokio::task::spawn_blocking(move || turn.reload())),
+                        None => tracing::info!("a reload is already running"),
+                    }
                 }
             }
         }

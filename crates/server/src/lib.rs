@@ -16,6 +16,7 @@ pub mod engine;
 pub mod home;
 pub mod http;
 mod listener;
+mod log_budget;
 pub mod metrics;
 pub mod policy;
 mod readiness;

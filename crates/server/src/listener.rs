@@ -1,11 +1,13 @@
 //! Sockets: accept, TLS, HTTP/1.1, limits, and a drain that lets requests under way finish.
 //!
 //! Invariants: the number of connections is bounded, further ones wait to be accepted; a connection
-//! that sends nothing is closed after the idle time; after the stop signal no connection is
-//! accepted and each open one ends with the request that it is serving.
+//! must bring its first request soon, and later ones within the idle time, or it is closed; after
+//! the stop signal no connection is accepted and each open one ends with the request that it is
+//! serving.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,15 +15,19 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::http::ConnectionCertificate;
+use crate::log_budget::LogBudget;
 use crate::metrics::Metrics;
 use crate::policy::Fingerprint;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a new connection may take to its first request's last header line.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest request line and header together. A 2,592-byte public key as hex is 5,184
 /// characters of path, so this leaves room.
@@ -36,6 +42,7 @@ pub(crate) struct Listener {
     max_connections: u32,
     idle_timeout: Duration,
     metrics: Metrics,
+    log: Arc<LogBudget>,
 }
 
 impl Listener {
@@ -60,6 +67,7 @@ impl Listener {
             max_connections,
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             metrics,
+            log: Arc::default(),
         })
     }
 
@@ -74,35 +82,63 @@ impl Listener {
     /// Serves until `stop` becomes true, then waits for open connections.
     pub(crate) async fn serve(self, mut stop: watch::Receiver<bool>) {
         loop {
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { break };
-            let stream = tokio::select! {
-                accepted = self.socket.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                },
+            let (stream, permit) = tokio::select! {
+                biased;
                 () = stopped(&mut stop) => break,
+                accepted = self.accept() => accepted,
             };
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
                 idle_timeout: self.idle_timeout,
                 stop: stop.clone(),
+                log: Arc::clone(&self.log),
             };
-            let metrics = self.metrics.clone();
+            let open = OpenConnection::count(self.metrics.clone(), permit);
             tokio::spawn(async move {
-                metrics.connection_opened();
                 connection.run(stream).await;
-                metrics.connection_closed();
-                drop(permit);
+                drop(open);
             });
         }
         drop(self.socket);
         // Every connection holds a permit, so that all of them back means all have ended.
         drop(self.connections.acquire_many(self.max_connections).await);
+    }
+
+    /// The next connection, once there is room for it.
+    async fn accept(&self) -> (TcpStream, OwnedSemaphorePermit) {
+        loop {
+            // Nobody closes the semaphore.
+            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
+                return std::future::pending().await;
+            };
+            match self.socket.accept().await {
+                Ok((stream, _)) => return (stream, permit),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives, however it ends.
+struct OpenConnection {
+    metrics: Metrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl OpenConnection {
+    fn count(metrics: Metrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connection_opened();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.metrics.connection_closed();
     }
 }
 
@@ -111,6 +147,7 @@ struct Connection {
     router: Router,
     idle_timeout: Duration,
     stop: watch::Receiver<bool>,
+    log: Arc<LogBudget>,
 }
 
 impl Connection {
@@ -132,8 +169,14 @@ impl Connection {
                     .map(|leaf| Fingerprint::of(leaf));
                 self.serve(stream, ConnectionCertificate(certificate)).await;
             }
-            Ok(Err(error)) => tracing::info!(%error, "TLS handshake failed"),
-            Err(_) => tracing::info!("TLS handshake took too long"),
+            Ok(Err(error)) => self.handshake_failed(&error.to_string()),
+            Err(_) => self.handshake_failed("it took too long"),
+        }
+    }
+
+    fn handshake_failed(&self, why: &str) {
+        if let Some(left_out) = self.log.spend() {
+            tracing::info!(why, left_out_before = left_out, "TLS handshake failed");
         }
     }
 
@@ -142,7 +185,10 @@ impl Connection {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let Self { router, idle_timeout, mut stop, .. } = self;
+        let asked = Arc::new(AtomicBool::new(false));
+        let has_asked = Arc::clone(&asked);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(certificate.clone());
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
@@ -153,8 +199,18 @@ impl Connection {
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
+        let silent = async {
+            tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
+            if has_asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            () = silent => {
+                tracing::debug!("a connection without a request was closed");
+                return;
+            }
             () = stopped(&mut stop) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await

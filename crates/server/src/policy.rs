@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use palisade_ethereum::{PublicKey, SigningType};
 use serde::{Deserialize, Serialize};
@@ -37,14 +38,17 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The operations that an ordinary validator client needs.
-    pub const DUTIES: [Self; 6] = [
+    /// Every operation.
+    pub const ALL: [Self; 9] = [
         Self::Proposals,
         Self::Attestations,
         Self::Aggregation,
         Self::Sync,
         Self::Randao,
         Self::Registration,
+        Self::Exits,
+        Self::Deposits,
+        Self::KeyManagement,
     ];
 
     /// The operation that a signing type belongs to.
@@ -225,7 +229,8 @@ pub enum ForbiddenBecause {
 /// All clients of this guard.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    clients: Vec<Client>,
+    // Behind a pointer: a client may have 100,000 keys, and each request takes its client along.
+    clients: Vec<Arc<Client>>,
 }
 
 impl Policy {
@@ -241,30 +246,26 @@ impl Policy {
                 return Err(client.name.clone());
             }
         }
-        Ok(Self { clients })
+        Ok(Self { clients: clients.into_iter().map(Arc::new).collect() })
     }
 
-    /// Who is this? A certificate counts before a token, a token before nothing.
+    /// Who is this? A token counts before a certificate, a certificate before nothing.
     ///
     /// # Errors
     /// [`NotRecognised`]; a wrong credential never falls back to the anonymous client.
-    pub fn recognise(&self, presented: &Presented) -> Result<&Client, NotRecognised> {
+    pub fn recognise(&self, presented: &Presented) -> Result<&Arc<Client>, NotRecognised> {
         if let Some(token) = &presented.token {
             return self
                 .find(|credential| matches!(credential, Credential::Token(t) if t.matches(token)))
                 .ok_or(NotRecognised::WrongCredential);
         }
-        let by_certificate = presented.certificate.as_ref().and_then(|shown| {
-            self.find(|credential| {
-                matches!(credential, Credential::Certificate(known) if known.matches(shown))
-            })
-        });
-        by_certificate
-            .or_else(|| self.find(|credential| *credential == Credential::Anonymous))
-            .ok_or(match presented.certificate {
-                Some(_) => NotRecognised::WrongCredential,
-                None => NotRecognised::NoCredential,
-            })
+        if let Some(shown) = &presented.certificate {
+            return self
+                .find(|c| matches!(c, Credential::Certificate(known) if known.matches(shown)))
+                .ok_or(NotRecognised::WrongCredential);
+        }
+        self.find(|credential| *credential == Credential::Anonymous)
+            .ok_or(NotRecognised::NoCredential)
     }
 
     /// May `client` ask for `operation` with `key`?
@@ -298,13 +299,7 @@ impl Policy {
         self.clients.iter().any(|client| client.credential == Credential::Anonymous)
     }
 
-    /// Every client.
-    #[must_use]
-    pub fn clients(&self) -> &[Client] {
-        &self.clients
-    }
-
-    fn find(&self, wanted: impl Fn(&Credential) -> bool) -> Option<&Client> {
+    fn find(&self, wanted: impl Fn(&Credential) -> bool) -> Option<&Arc<Client>> {
         self.clients.iter().find(|client| wanted(&client.credential))
     }
 }

@@ -1,26 +1,50 @@
 //! Ready only when every configured key is usable and the store can be written.
+//!
+//! Invariants: however many probes come, one at a time asks the ledger's thread, at most once a
+//! second, and goes through all keys only when they have changed; a ledger that does not answer is
+//! "not ready", and nobody waits for it for long.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use palisade_protect::KeyId;
+use palisade_store::LedgerHandle;
+use tokio::sync::Mutex;
 
 use crate::admin::Administrator;
-use crate::engine::Engine;
+use crate::engine::{Engine, Keychain};
 use crate::metrics::{LedgerState, Readiness};
+
+/// How long an answer of the ledger counts.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a probe waits for the ledger.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at the parts of a running guard.
 pub struct ReadinessProbe {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
     draining: AtomicBool,
+    last: Arc<Mutex<LedgerCheck>>,
+}
+
+/// What the ledger said when it was asked last.
+#[derive(Default)]
+struct LedgerCheck {
+    /// The keys that it was asked about.
+    keychain: Weak<Keychain>,
+    at: Option<Instant>,
+    missing: Option<String>,
 }
 
 impl ReadinessProbe {
     /// For a running guard.
     #[must_use]
     pub fn new(engine: Arc<Engine>, administrator: Arc<Administrator>) -> Self {
-        Self { engine, administrator, draining: AtomicBool::new(false) }
+        let last = Arc::default();
+        Self { engine, administrator, draining: AtomicBool::new(false), last }
     }
 
     /// From now on the guard is on its way out.
@@ -28,10 +52,8 @@ impl ReadinessProbe {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// What is missing; empty means ready. Blocks on the ledger's thread: it answers only while
-    /// that lives.
-    #[must_use]
-    pub fn missing(&self) -> Vec<String> {
+    /// What is missing; empty means ready.
+    pub async fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.draining.load(Ordering::Acquire) {
             missing.push("the guard is stopping".to_owned());
@@ -39,18 +61,12 @@ impl ReadinessProbe {
         if !self.engine.ledger().is_writable() {
             missing.push("the store cannot be written; see the log, then restart".to_owned());
         }
-        let keychain = self.engine.keychain();
-        let configured = self.administrator.configured_keys();
-        if keychain.len() != configured {
-            missing
-                .push(format!("{configured} keys are configured, {} are usable", keychain.len()));
+        let (usable, configured) =
+            (self.engine.keychain().len(), self.administrator.configured_keys());
+        if usable != configured {
+            missing.push(format!("{configured} keys are configured, {usable} are usable"));
         }
-        let ids: Vec<KeyId> = keychain.ids().collect();
-        match self.engine.ledger().call(move |store| store.missing_records(&ids)) {
-            Ok(Ok(0)) => {}
-            Ok(Ok(count)) => missing.push(format!("{count} keys have no record in the ledger")),
-            Ok(Err(error)) | Err(error) => missing.push(error.to_string()),
-        }
+        missing.extend(self.ask_ledger().await);
         missing
     }
 
@@ -65,5 +81,44 @@ impl ReadinessProbe {
         };
         let readiness = if missing.is_empty() { Readiness::Ready } else { Readiness::NotReady };
         self.engine.metrics().observe_state(self.engine.keychain().len(), readiness, state);
+    }
+
+    async fn ask_ledger(&self) -> Option<String> {
+        let asking = async {
+            let mut last = Arc::clone(&self.last).lock_owned().await;
+            let engine = Arc::clone(&self.engine);
+            // The turn goes along, so that a ledger that hangs holds up one thread and no more.
+            tokio::task::spawn_blocking(move || {
+                last.renew(&engine.keychain(), engine.ledger());
+                last.missing.clone()
+            })
+            .await
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(missing)) => missing,
+            Ok(Err(_)) => Some("the readiness check failed inside the guard".to_owned()),
+            Err(_) => Some(format!(
+                "the ledger has not answered for {} s; look for a slow or hanging disk",
+                PATIENCE.as_secs()
+            )),
+        }
+    }
+}
+
+impl LedgerCheck {
+    fn renew(&mut self, keychain: &Arc<Keychain>, ledger: &LedgerHandle) {
+        let same_keys = std::ptr::eq(self.keychain.as_ptr(), Arc::as_ptr(keychain));
+        if same_keys && self.at.is_some_and(|at| at.elapsed() < FRESH) {
+            return;
+        }
+        let found_all = same_keys && self.at.is_some() && self.missing.is_none();
+        let ids: Vec<KeyId> = if found_all { Vec::new() } else { keychain.ids().collect() };
+        self.missing = match ledger.call(move |store| store.missing_records(&ids)) {
+            Ok(Ok(0)) => None,
+            Ok(Ok(count)) => Some(format!("{count} keys have no record in the ledger")),
+            Ok(Err(error)) | Err(error) => Some(error.to_string()),
+        };
+        self.keychain = Arc::downgrade(keychain);
+        self.at = Some(Instant::now());
     }
 }

@@ -145,7 +145,9 @@ impl LedgerHandle {
         }
     }
 
-    /// Runs `f` on the store between two commits and waits for it: for administration.
+    /// Runs `f` on the store between two commits and waits for it: for administration. It also
+    /// waits for room in the queue. Never call it in a reply or in another call: the ledger thread
+    /// would wait for itself.
     ///
     /// # Errors
     /// [`StoreError::Stopped`] when the thread has ended; `f` may then not have run.

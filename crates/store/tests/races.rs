@@ -214,14 +214,11 @@ fn a_broken_ledger_thread_answers_failed_and_is_not_writable() {
     let (sender, receiver) = mpsc::channel();
     let breaking = handle.clone();
     let breaker = std::thread::spawn(move || breaking.call(|_| panic!("a bug, for this test")));
-    while handle.is_writable() && handle.queue_depth() == 0 {
-        let sender = sender.clone();
-        let batch = vec![(key(1), proposal(1, 1))];
-        handle.authorise(batch, move |answers| drop(sender.send(answers))).unwrap();
-    }
+    let batch = vec![(key(1), proposal(1, 1))];
+    handle.authorise(batch, move |answers| sender.send(answers).unwrap()).unwrap();
     drop(held);
     assert!(matches!(breaker.join().unwrap(), Err(StoreError::Stopped)));
-    assert_eq!(receiver.recv().unwrap().len(), 1, "answered although the thread broke");
+    assert_eq!(receiver.recv().unwrap().len(), 1, "answered, whichever came first");
     assert!(matches!(thread.stop(), Err(StoreError::Bug(_))));
     assert!(!handle.is_writable());
 }

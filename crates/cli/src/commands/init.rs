@@ -8,36 +8,43 @@ use crate::failure::Failure;
 use crate::{Done, Outcome, output, unlock};
 
 pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
+    // Before a passphrase is asked for twice.
+    let genesis_validators_root = genesis_root(arguments.genesis_validators_root.as_deref())?;
+    if home.exists() {
+        return Err(Failure::Usage(format!(
+            "there is a home at {} already; it is never written over. Choose another directory \
+             with --home",
+            home.path().display()
+        )));
+    }
     let unlock = match &arguments.unlock_file {
         Some(file) => NewUnlock::File(file.clone()),
         None if arguments.passphrase => NewUnlock::Passphrase(unlock::new_passphrase()?),
         None => NewUnlock::Generate,
     };
-    let new = NewHome {
-        network: arguments.network.clone(),
-        genesis_validators_root: genesis_root(arguments.genesis_validators_root.as_deref())?,
-        unlock,
-    };
+    let new = NewHome { network: arguments.network.clone(), genesis_validators_root, unlock };
     let network = home.create(&new)?;
-    output::line(&format!("Made a home for {} at {}", network.name, home.path().display()));
-    match &new.unlock {
-        NewUnlock::Generate => output::line(&format!(
-            "The secret that opens its keys is {}: back it up apart from the keys.",
-            home.unlock_path().display()
-        )),
-        NewUnlock::File(file) => {
-            output::line(&format!("Its keys are opened by {}.", file.display()));
-        }
-        NewUnlock::Passphrase(_) => {
-            output::line("Its keys are opened by the passphrase; nobody can recover it.");
-        }
-    }
+    output::line(&format!("Made a home for {} at {}", network.name, home.path().display()))?;
+    output::line(&opened_by(home, &new.unlock))?;
     output::line(&format!(
         "The key manager API's bearer token is in {}.",
         home.token_path().display()
-    ));
-    output::line("Next: `palisade keys import`, then `palisade run`.");
+    ))?;
+    output::line("Next: `palisade keys import`, then `palisade run`.")?;
     Ok(Outcome::Yes)
+}
+
+fn opened_by(home: &Home, unlock: &NewUnlock) -> String {
+    match unlock {
+        NewUnlock::Generate => format!(
+            "The secret that opens its keys is {}: back it up apart from the keys.",
+            home.unlock_path().display()
+        ),
+        NewUnlock::File(file) => format!("Its keys are opened by {}.", file.display()),
+        NewUnlock::Passphrase(_) => {
+            "Its keys are opened by the passphrase; nobody can recover it.".to_owned()
+        }
+    }
 }
 
 fn genesis_root(text: Option<&str>) -> Result<GenesisRoot, Failure> {

@@ -4,6 +4,7 @@ mod history;
 mod init;
 mod journal;
 mod keys;
+mod remove;
 mod run;
 mod status;
 

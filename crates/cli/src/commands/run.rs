@@ -16,10 +16,14 @@ pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
         .build()
         .map_err(|error| Failure::CouldNot(format!("cannot start worker threads: {error}")))?;
     runtime.block_on(daemon::run(home, secret, options, |bound| {
-        output::line(&format!(
+        let announced = output::line(&format!(
             "palisade is ready: signing on {}, metrics and console on http://{}",
             bound.listen, bound.metrics
         ));
+        if let Err(failure) = announced {
+            // The log has said it too; a guard does not stop because nobody reads.
+            tracing::warn!(?failure, "standard output cannot be written");
+        }
     }))?;
     Ok(Outcome::Yes)
 }

@@ -3,10 +3,11 @@
 use palisade_server::admin::{Answer, Request};
 use palisade_server::home::Home;
 
-use super::keys::parse_public_keys;
+use super::history;
 use crate::arguments::{JsonArguments, StopLineArguments};
 use crate::failure::Failure;
-use crate::{Done, Outcome, output, target};
+use crate::target::{self, Target};
+use crate::{Done, Outcome, output};
 
 pub(super) fn status(home: &Home, arguments: &JsonArguments) -> Done {
     let Answer::Status(status) = target::ask(home, Request::Status)? else {
@@ -17,20 +18,20 @@ pub(super) fn status(home: &Home, arguments: &JsonArguments) -> Done {
         return Ok(Outcome::Yes);
     }
     let root = status.genesis_validators_root.as_deref().unwrap_or("not learned yet");
-    output::line(&format!("home      {}", home.path().display()));
-    output::line(&format!("network   {} (genesis validators root {root})", status.network));
-    output::line(&format!("guard     {}", if status.running { "running" } else { "stopped" }));
-    output::line(&format!("keys      {}", status.keys));
-    output::line(&format!("records   {}", status.records));
+    output::line(&format!("home      {}", home.path().display()))?;
+    output::line(&format!("network   {} (genesis validators root {root})", status.network))?;
+    output::line(&format!("guard     {}", if status.running { "running" } else { "stopped" }))?;
+    output::line(&format!("keys      {}", status.keys))?;
+    output::line(&format!("records   {}", status.records))?;
     output::line(&format!(
         "journal   {} entries, head {}",
         status.journal_entries, status.journal_head
-    ));
+    ))?;
     if status.running {
-        output::line(&format!("ready     {}", if status.ready { "yes" } else { "no" }));
+        output::line(&format!("ready     {}", if status.ready { "yes" } else { "no" }))?;
     }
     for reason in &status.not_ready_because {
-        output::line(&format!("          {reason}"));
+        output::line(&format!("          {reason}"))?;
     }
     Ok(Outcome::Yes)
 }
@@ -41,16 +42,30 @@ pub(super) fn stop_line(home: &Home, arguments: &StopLineArguments) -> Done {
             "say where: --at-or-above EPOCH, --below EPOCH, or --clear".to_owned(),
         ));
     }
+    let public_keys = history::parse_public_keys(&arguments.public_keys)?;
+    let mut target = Target::of(home)?;
+    if !public_keys.is_empty() {
+        history::of_all(&mut target, &public_keys)?;
+    }
     let request = Request::StopLine {
-        public_keys: parse_public_keys(&arguments.public_keys)?,
+        public_keys,
         at_or_above_epoch: arguments.at_or_above,
         below_epoch: arguments.below,
     };
-    let Answer::StopLineSet { keys } = target::ask(home, request)? else {
+    let Answer::StopLineSet { keys } = target.ask(request)? else {
         return Err(unexpected());
     };
+    if keys == 0 {
+        return Err(Failure::Refused("this home never held a key; no line was set".to_owned()));
+    }
+    if arguments.json {
+        output::json(&serde_json::json!({
+            "keys": keys, "at_or_above": arguments.at_or_above, "below": arguments.below,
+        }))?;
+        return Ok(Outcome::Yes);
+    }
     let what = if arguments.clear { "cleared for" } else { "set for" };
-    output::line(&format!("Stop-line {what} {keys} keys."));
+    output::line(&format!("Stop-line {what} {}.", output::keys(keys)))?;
     Ok(Outcome::Yes)
 }
 

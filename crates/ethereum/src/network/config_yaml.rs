@@ -131,8 +131,8 @@ fn known_chain(config: &Config, genesis_fork_version: [u8; 4]) -> Option<Network
 
 /// `GENESIS_TIME` if given, else the known one, else `MIN_GENESIS_TIME`: no chain begins before it
 /// (consensus-specs `phase0/beacon-chain.md`, `is_valid_genesis_state`). Most begin
-/// `GENESIS_DELAY` later, and their present slot then seems later than it is. That is the safe side:
-/// a record that starts from now must not start too low.
+/// `GENESIS_DELAY` later, and their present slot then seems later than it is. That is the safe
+/// side: a record that starts from now must not start too low.
 fn genesis_time(config: &Config, known: Option<u64>) -> Result<Option<u64>, NetworkError> {
     let given = number("GENESIS_TIME", config.genesis_time.as_deref())?;
     if let Some(time) = given.or(known) {

@@ -294,7 +294,8 @@ impl Read for Rows {
 fn a_hundred_thousand_rows_are_read_as_they_come() {
     let start = format!(
         "{{\"metadata\":{{\"interchange_format_version\":\"5\",\"genesis_validators_root\":\
-         \"{CHAIN}\"}},\"data\":[{{\"pubkey\":\"{}\",\"signed_attestations\":[],\"signed_blocks\":[",
+         \"{CHAIN}\"}},\"data\":[{{\"pubkey\":\"{}\",\"signed_attestations\":[],\
+         \"signed_blocks\":[",
         key(1)
     );
     let rows = Rows { next: 0, end: 100_000, ready: Vec::new() };

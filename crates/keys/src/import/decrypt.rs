@@ -9,10 +9,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use zeroize::Zeroizing;
 
 use super::plan::{PasswordSource, Plan, Planned};
 use super::{BadFile, BadFiles, FileProblem};
-use crate::{BlsPublicKey, BlsSecretKey};
+use crate::keystore::{Keystore, KeystoreError};
+use crate::{BlsPublicKey, BlsSecretKey, Password};
 
 /// Taken as available where the system does not say.
 const MEMORY_IF_UNKNOWN: u64 = 1 << 30;
@@ -46,7 +49,7 @@ pub fn decrypt_all(
         progress(finished, total);
         result
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(parallelism(&keystores)).build();
+    let pool = pool_for(keystores.iter().map(|planned| &planned.keystore));
     let results: Vec<_> = match pool {
         Ok(pool) => pool.install(|| keystores.into_par_iter().map(open_one).collect()),
         Err(_) => keystores
@@ -63,6 +66,26 @@ pub fn decrypt_all(
         }
     }
     if bad.is_empty() { Ok(keys) } else { Err(sorted(bad)) }
+}
+
+/// Opens keystores that were sent rather than found: one result for each, in order, under the same
+/// bounds.
+#[must_use]
+pub fn decrypt_each(
+    keystores: &[(Zeroizing<String>, Password)],
+) -> Vec<Result<BlsSecretKey, KeystoreError>> {
+    let parsed: Vec<_> =
+        keystores.iter().map(|(json, _)| Keystore::parse(json.as_bytes())).collect();
+    let open_one =
+        |(keystore, (_, password)): (Result<Keystore, KeystoreError>, &(_, Password))| {
+            keystore.and_then(|keystore| keystore.open(password))
+        };
+    let pool = pool_for(parsed.iter().flatten());
+    match pool {
+        Ok(pool) => pool.install(|| parsed.into_par_iter().zip(keystores).map(open_one).collect()),
+        // Without threads: one after the other.
+        Err(_) => parsed.into_iter().zip(keystores).map(open_one).collect(),
+    }
 }
 
 fn open(planned: Planned, passwords: &PasswordSource) -> Result<ImportedKey, BadFile> {
@@ -95,11 +118,14 @@ fn sorted(mut bad: Vec<BadFile>) -> BadFiles {
     BadFiles(bad)
 }
 
-/// How many derivations run at once.
-fn parallelism(keystores: &[Planned]) -> usize {
+/// Threads of its own, so that slow derivations never stand before a signature in a shared pool.
+fn pool_for<'a>(
+    keystores: impl Iterator<Item = &'a Keystore>,
+) -> Result<ThreadPool, ThreadPoolBuildError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory_each = keystores.iter().map(|planned| planned.keystore.kdf.working_memory()).max();
-    fitting(cores, available_memory(), memory_each.unwrap_or(0))
+    let memory_each = keystores.map(|keystore| keystore.kdf.working_memory()).max();
+    let threads = fitting(cores, available_memory(), memory_each.unwrap_or(0));
+    ThreadPoolBuilder::new().num_threads(threads).build()
 }
 
 /// As many as there are cores and as half of the memory holds, but one at least.

@@ -12,7 +12,7 @@ mod plan;
 mod raw;
 mod walk;
 
-pub use decrypt::{ImportedKey, decrypt_all};
+pub use decrypt::{ImportedKey, decrypt_all, decrypt_each};
 pub use error::{BadFile, BadFiles, FileProblem, PlanError};
 pub use plan::{Passwords, Plan, plan};
 pub use raw::{RawHexError, RawHexProblem, raw_hex};

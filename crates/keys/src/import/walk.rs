@@ -2,8 +2,8 @@
 //!
 //! Invariants: a file is visited once, whatever links lead to it; a directory too, so loops end;
 //! depth and number are bounded. A file that was named is always taken; in a directory `*.json` is,
-//! but for `deposit_data-*.json`, which deposit tools put beside their keystores and which is listed
-//! as left out.
+//! but for `deposit_data-*.json`, which deposit tools put beside their keystores and which is
+//! listed as left out.
 
 use std::collections::HashSet;
 use std::fs;

@@ -236,7 +236,9 @@ proptest! {
     }
 
     #[test]
-    fn foreign_bytes_are_refused_and_never_panic(tail in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn foreign_bytes_are_refused_and_never_panic(
+        tail in prop::collection::vec(any::<u8>(), 0..600)
+    ) {
         prop_assert!(Contents::decode(&tail).is_err());
         let headed = [&two_keys()[..10], &tail].concat();
         if headed.len() >= CLOSING {

@@ -54,11 +54,9 @@ fn status(parts: &Parts<'_>) -> Result<Answer, AdminError> {
     let store = &parts.store;
     let (journal_entries, head) = store.journal_head().map_err(|e| AdminError::store(&e))?;
     let infos = store.key_infos().map_err(|e| AdminError::store(&e))?;
-    let without_record = parts
-        .vault
-        .public_keys()
-        .filter(|key| !infos.iter().any(|info| info.key == key_id(Scheme::Bls12381, &key.0)))
-        .count();
+    let ids: Vec<KeyId> =
+        parts.vault.public_keys().map(|key| key_id(Scheme::Bls12381, &key.0)).collect();
+    let without_record = store.missing_records(&ids).map_err(|e| AdminError::store(&e))?;
     let mut not_ready_because = Vec::new();
     if without_record > 0 {
         not_ready_because.push(format!("{without_record} keys have no record in the ledger"));

@@ -69,23 +69,27 @@ pub(super) fn read(
     parts: &mut Parts<'_>,
     text: &[u8],
 ) -> Result<BTreeMap<PublicKey, EthereumRecord>, AdminError> {
-    let root = match parts.store.genesis_validators_root() {
+    let pinned = parts.store.genesis_validators_root();
+    let root = match pinned {
         Some(root) => root,
-        None => learn(parts, text)?,
+        None => named_root(text)?,
     };
-    interchange::read(text, &root).map_err(|error| refused(&error))
+    let history = interchange::read(text, &root).map_err(|error| refused(&error))?;
+    // Only a file that is good as a whole says which network this is.
+    if pinned.is_none() && root != UNKNOWN_ROOT {
+        parts.store.pin_genesis_validators_root(root).map_err(|error| AdminError::store(&error))?;
+    }
+    Ok(history)
 }
 
 /// An operator's history file says which network it is for: that is as good as a first request.
 /// Zeros say nothing: they stand in files of homes that had not learned their network either.
-fn learn(parts: &mut Parts<'_>, text: &[u8]) -> Result<Digest, AdminError> {
-    let found = match interchange::read(text, &UNKNOWN_ROOT) {
-        Ok(_) => return Ok(UNKNOWN_ROOT),
-        Err(InterchangeError::WrongGenesisValidatorsRoot { found, .. }) => found,
-        Err(error) => return Err(refused(&error)),
-    };
-    parts.store.pin_genesis_validators_root(found).map_err(|error| AdminError::store(&error))?;
-    Ok(found)
+fn named_root(text: &[u8]) -> Result<Digest, AdminError> {
+    match interchange::read(text, &UNKNOWN_ROOT) {
+        Ok(_) => Ok(UNKNOWN_ROOT),
+        Err(InterchangeError::WrongGenesisValidatorsRoot { found, .. }) => Ok(found),
+        Err(error) => Err(refused(&error)),
+    }
 }
 
 fn refused(error: &InterchangeError) -> AdminError {

@@ -12,6 +12,7 @@ mod execute;
 mod history;
 pub mod socket;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use palisade_ethereum::{Network, PublicKey};
@@ -223,6 +224,7 @@ pub enum Fault {
 pub struct Administrator {
     ledger: LedgerHandle,
     vault: Arc<Mutex<Vault>>,
+    configured_keys: Arc<AtomicUsize>,
     engine: Arc<Engine>,
 }
 
@@ -230,7 +232,8 @@ impl Administrator {
     /// For a running guard.
     #[must_use]
     pub fn new(ledger: LedgerHandle, vault: Vault, engine: Arc<Engine>) -> Self {
-        Self { ledger, vault: Arc::new(Mutex::new(vault)), engine }
+        let configured_keys = Arc::new(AtomicUsize::new(vault.len()));
+        Self { ledger, vault: Arc::new(Mutex::new(vault)), configured_keys, engine }
     }
 
     /// Does one thing between two commits.
@@ -245,21 +248,21 @@ impl Administrator {
             return execute::journal_verify(&snapshot.map_err(|error| AdminError::store(&error))?);
         }
         let vault = Arc::clone(&self.vault);
-        let network: Network = self.engine.network().clone();
+        let configured_keys = Arc::clone(&self.configured_keys);
+        let engine = Arc::clone(&self.engine);
         let run = move |store: &mut palisade_store::Store| {
             let mut vault = vault.lock().unwrap_or_else(PoisonError::into_inner);
-            let parts = Parts { store, vault: &mut vault, network: &network, running: true };
-            let answer = execute(request, parts)?;
-            let changed = matches!(answer, Answer::Imported { .. } | Answer::Removed { .. });
-            let ring =
-                if changed { Some(vault.load_ring().map_err(AdminError::vault)?) } else { None };
-            Ok::<_, AdminError>((answer, ring))
+            let network = engine.network();
+            let parts = Parts { store, vault: &mut vault, network, running: true };
+            let answer = execute(request, parts);
+            if vault.len() != configured_keys.load(Ordering::Acquire) {
+                let ring = vault.load_ring().map_err(AdminError::vault);
+                ring.map(|ring| engine.replace_keychain(Keychain::new(ring)))?;
+                configured_keys.store(vault.len(), Ordering::Release);
+            }
+            answer
         };
-        let (answer, ring) = self.ledger.call(run).map_err(|error| AdminError::store(&error))??;
-        if let Some(ring) = ring {
-            self.engine.replace_keychain(Keychain::new(ring));
-        }
-        Ok(answer)
+        self.ledger.call(run).map_err(|error| AdminError::store(&error))?
     }
 
     /// The lowest line of any key at or above which nothing is signed.
@@ -273,7 +276,7 @@ impl Administrator {
     /// How many keys the vault holds, usable or not.
     #[must_use]
     pub fn configured_keys(&self) -> usize {
-        self.vault.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.configured_keys.load(Ordering::Acquire)
     }
 }
 

@@ -1,24 +1,28 @@
 //! The admin socket of a running guard: one JSON line in, one JSON line out, on a Unix socket that
 //! only the guard's own user can open.
 //!
-//! Invariants: the socket lives in the home with mode 0600; a request is bounded; a request that
-//! cannot be read is answered, never ignored.
+//! Invariants: the socket is at no moment open to another user; requests are bounded in number, size
+//! and time; a request that cannot be read is answered, never ignored.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{AdminError, Administrator, Answer, Request};
 
 /// The longest request: a history of 100,000 keys, or as many secrets.
-pub const MAX_REQUEST_BYTES: u64 = 256 << 20;
+const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Requests at once; further ones wait.
+const MAX_CONNECTIONS: usize = 4;
 
 /// Binds the socket, replacing one that a killed guard left behind. Call only while holding the
 /// home's lock.
@@ -26,22 +30,34 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the socket cannot be made or protected.
 pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error);
+    // Protected first and put in its place after that: between `bind` and a change of mode, another
+    // user could connect if the operator opened the home's directory.
+    let staging = path.with_extension("new");
+    match std::fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&staging)?;
+    let staged = staging.join("s");
+    let listener = UnixListener::bind(&staged)?;
+    std::fs::set_permissions(&staged, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&staged, path)?;
+    std::fs::remove_dir(&staging)?;
     Ok(listener)
 }
 
 /// Serves until the task is dropped.
 pub async fn serve(listener: UnixListener, administrator: Arc<Administrator>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_one(stream, Arc::clone(&administrator)));
+                let administrator = Arc::clone(&administrator);
+                tokio::spawn(async move {
+                    serve_one(stream, administrator).await;
+                    drop(permit);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin socket could not accept a connection");
@@ -65,8 +81,9 @@ async fn serve_one(stream: UnixStream, administrator: Arc<Administrator>) {
     });
     let Ok(mut text) = serde_json::to_vec(&answer) else { return };
     text.push(b'\n');
-    if let Err(error) = write.write_all(&text).await {
-        tracing::warn!(%error, "the admin socket's client went away before its answer");
+    let written = tokio::time::timeout(REQUEST_TIMEOUT, write.write_all(&text)).await;
+    if !matches!(written, Ok(Ok(()))) {
+        tracing::warn!("the admin socket's client went away before its answer");
     }
 }
 

@@ -85,12 +85,6 @@ impl Denial {
             Self::Bug(_) => "internal-error",
         }
     }
-
-    /// Whether a rule said no, as opposed to "cannot tell" or a bad request.
-    #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Forbidden(_) | Self::WrongGenesis { .. })
-    }
 }
 
 impl From<RequestError> for Denial {

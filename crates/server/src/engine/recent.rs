@@ -1,6 +1,7 @@
 //! The last decisions, kept in memory for the console.
 //!
-//! Invariant: bounded; holds nothing that the journal or an answer would not show.
+//! Invariants: bounded, and so are the log lines; holds nothing that the journal or an answer would
+//! not show.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,6 +11,7 @@ use palisade_ethereum::{PublicKey, SigningRequest, SigningType};
 use palisade_protect::{Duty, Refusal};
 
 use super::{Denial, Outcome};
+use crate::log_budget::LogBudget;
 use crate::policy::Client;
 
 const DUTIES_KEPT: usize = 50;
@@ -53,6 +55,7 @@ pub enum Verdict {
 pub struct Recent {
     signed: Mutex<VecDeque<Decision>>,
     denied: Mutex<VecDeque<Decision>>,
+    log: LogBudget,
 }
 
 impl Recent {
@@ -68,10 +71,12 @@ impl Recent {
             Ok(_) => (&self.signed, DUTIES_KEPT, Verdict::Signed),
             Err(denial) => (&self.denied, REFUSALS_KEPT, denied(denial)),
         };
-        if let Verdict::Denied { code, message, .. } = &verdict {
+        if let Verdict::Denied { code, message, .. } = &verdict
+            && let Some(left_out) = self.log.spend()
+        {
             tracing::warn!(
                 client = client.name, %public_key, kind = request.kind.code(), code,
-                duty = ?request.intent.duty, message, "not signed"
+                duty = ?request.intent.duty, message, left_out_before = left_out, "not signed"
             );
         }
         let decision = Decision {

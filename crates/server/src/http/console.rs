@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 use palisade_protect::Duty;
 
+use super::Shared;
 use super::reply::refusal_evidence;
-use super::{Shared, health};
 use crate::engine::{Decision, Verdict};
 
 const STYLE: &str = include_str!("console.css");
@@ -25,7 +25,7 @@ const KEYS_SHOWN: usize = 100;
 
 /// `GET /`
 pub(super) async fn page(State(shared): State<Shared>) -> Response {
-    let missing = health::missing(&shared).await;
+    let missing = shared.readiness.missing().await;
     let page = render(&shared, &missing).into_string();
     (
         [

@@ -20,7 +20,7 @@ pub(super) async fn healthz() -> Response {
 
 /// `GET /readyz`: 200 only when the guard can do all that it is configured for.
 pub(super) async fn readyz(State(shared): State<Shared>) -> Response {
-    let missing = missing(&shared).await;
+    let missing = shared.readiness.missing().await;
     if missing.is_empty() {
         return Json(json!({ "ready": true })).into_response();
     }
@@ -33,7 +33,7 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> Response {
 
 /// `GET /healthcheck`, in Web3Signer's form.
 pub(super) async fn healthcheck(State(shared): State<Shared>) -> Response {
-    let missing = missing(&shared).await;
+    let missing = shared.readiness.missing().await;
     let up = |good: bool| if good { "UP" } else { "DOWN" };
     let keys = shared.engine.keychain().len();
     let failed = shared.administrator.configured_keys().saturating_sub(keys);
@@ -60,7 +60,7 @@ pub(super) async fn healthcheck(State(shared): State<Shared>) -> Response {
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
-    let missing = missing(&shared).await;
+    let missing = shared.readiness.missing().await;
     shared.readiness.observe(&missing);
     match shared.engine.metrics().encode() {
         Ok(text) => (
@@ -74,11 +74,4 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
             "the metrics could not be written",
         ),
     }
-}
-
-pub(super) async fn missing(shared: &Shared) -> Vec<String> {
-    let readiness = shared.readiness.clone();
-    tokio::task::spawn_blocking(move || readiness.missing())
-        .await
-        .unwrap_or_else(|_| vec!["the readiness check failed inside the guard".to_owned()])
 }

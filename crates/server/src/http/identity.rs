@@ -1,17 +1,17 @@
 //! Who is asking: the gate that every request of the signing listener passes first.
 //!
-//! Invariants: a handler sees a request only together with the recognised client; the body is read
-//! whole, within the bounds, before a handler runs.
+//! Invariants: a handler sees a request only together with the recognised client, and with a body that
+//! was read whole; a connection whose request was turned away here is closed, so that strangers do
+//! not hold connections; what a web page in a browser sends is never served.
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, reply};
+use super::{Shared, body, reply};
 use crate::policy::{Client, Fingerprint, Presented};
 
 /// The recognised client, as an extension of the request.
@@ -33,12 +33,16 @@ pub(super) async fn guard_request(
     let response = match admit(&shared, &request) {
         Ok(client) => {
             request.extensions_mut().insert(client);
-            match read_body(&shared, request).await {
+            match body::read(&shared, request).await {
                 Ok(request) => next.run(request).await,
                 Err(response) => response,
             }
         }
-        Err(response) => response,
+        Err(mut response) => {
+            body::forget(&shared, request).await;
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
     };
     shared.engine.metrics().observe_response(response.status().as_u16());
     response
@@ -47,6 +51,7 @@ pub(super) async fn guard_request(
 #[expect(clippy::result_large_err, reason = "the error is the finished answer")]
 fn admit(shared: &Shared, request: &Request) -> Result<RecognisedClient, Response> {
     check_host(shared, request.headers())?;
+    check_origin(request.headers())?;
     let presented = presented(request).map_err(|()| {
         reply::error(
             StatusCode::UNAUTHORIZED,
@@ -56,11 +61,23 @@ fn admit(shared: &Shared, request: &Request) -> Result<RecognisedClient, Respons
     })?;
     let policy = shared.engine.policy();
     match policy.recognise(&presented) {
-        Ok(client) => Ok(RecognisedClient(Arc::new(client.clone()))),
+        Ok(client) => Ok(RecognisedClient(Arc::clone(client))),
         Err(_) if OPEN_PATHS.contains(&request.uri().path()) => {
             Ok(RecognisedClient(Arc::new(Client::nobody())))
         }
         Err(not_recognised) => Err(not_recognised.into_response()),
+    }
+}
+
+/// The same check of `Host` for a listener that recognises nobody.
+pub(super) async fn guard_host(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check_host(&shared, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(response) => response,
     }
 }
 
@@ -71,13 +88,29 @@ fn check_host(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
     }
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    if shared.allowed_hosts.iter().any(|allowed| allowed == name || allowed == host) {
+    let is_name =
+        |allowed: &String| allowed.eq_ignore_ascii_case(name) || allowed.eq_ignore_ascii_case(host);
+    if shared.allowed_hosts.iter().any(is_name) {
         return Ok(());
     }
     Err(reply::error(
         StatusCode::FORBIDDEN,
         "host-not-allowed",
-        "the Host header is not in [listen] allowed_hosts of palisade.toml",
+        "the Host header is not in [listen] allowed_hosts of palisade.toml; add the name there",
+    ))
+}
+
+/// Browsers say on whose behalf they send. No validator client is a web page, and any page that
+/// the operator opens could otherwise reach a guard on 127.0.0.1.
+#[expect(clippy::result_large_err, reason = "the error is the finished answer")]
+fn check_origin(headers: &HeaderMap) -> Result<(), Response> {
+    if !headers.contains_key(header::ORIGIN) {
+        return Ok(());
+    }
+    Err(reply::error(
+        StatusCode::FORBIDDEN,
+        "origin-not-allowed",
+        "requests of web pages (with an Origin header) are not served; use a validator client",
     ))
 }
 
@@ -98,54 +131,4 @@ fn presented(request: &Request) -> Result<Presented, ()> {
         }
     };
     Ok(Presented { certificate, token })
-}
-
-#[expect(clippy::result_large_err, reason = "the error is the finished answer")]
-async fn read_body(shared: &Shared, request: Request) -> Result<Request, Response> {
-    let (parts, body) = request.into_parts();
-    if body.is_end_stream() {
-        return Ok(Request::from_parts(parts, Body::empty()));
-    }
-    if body.size_hint().lower() > shared.max_body_bytes as u64 {
-        return Err(too_long(shared.max_body_bytes));
-    }
-    let read = axum::body::to_bytes(body, shared.max_body_bytes);
-    let bytes: Bytes = match tokio::time::timeout(shared.body_timeout, read).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) if is_length_limit(&error) => return Err(too_long(shared.max_body_bytes)),
-        Ok(Err(_)) => {
-            return Err(reply::error(
-                StatusCode::BAD_REQUEST,
-                "body-incomplete",
-                "the connection ended in the middle of the body; nothing was decided",
-            ));
-        }
-        Err(_) => {
-            return Err(reply::error(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-too-slow",
-                "the body did not arrive within [limits] body_timeout_ms; nothing was decided",
-            ));
-        }
-    };
-    Ok(Request::from_parts(parts, Body::from(bytes)))
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-fn too_long(limit: usize) -> Response {
-    reply::error(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body-too-large",
-        format!("the body is longer than {limit} bytes ([limits] max_body_bytes)"),
-    )
 }

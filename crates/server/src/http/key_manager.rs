@@ -1,7 +1,7 @@
 //! The key manager API (ethereum/keymanager-APIs): list, import and delete key stores.
 //!
-//! Invariants: only a client whose policy allows key management gets past the door; a key whose
-//! past the request does not bring starts from the present epoch; passwords and key stores are never
+//! Invariants: only a client whose policy allows key management gets past the door, and only to the
+//! keys of its key sets; a key whose past the request does not bring starts from the present epoch; passwords and key stores are never
 //! logged and never appear in an answer.
 
 use axum::Json;
@@ -18,7 +18,10 @@ use zeroize::Zeroizing;
 use super::identity::RecognisedClient;
 use super::{Shared, reply};
 use crate::admin::{AdminError, Administrator, Answer, Fault, Past, PublicKeyText, Request};
-use crate::policy::{Operation, Policy};
+use crate::policy::{Client, Operation, Policy};
+
+const NOT_ITS_KEY: &str =
+    "the key is in no key set of this client; add it to one in palisade.toml and reload";
 
 #[derive(Serialize)]
 struct Status {
@@ -68,7 +71,7 @@ pub(super) async fn import(
         return bad_request("there must be exactly one password for each key store");
     }
     let administrator = shared.administrator.clone();
-    let import = move || import_all(&administrator, body);
+    let import = move || import_all(&administrator, &client.0, body);
     match tokio::task::spawn_blocking(import).await {
         Ok(Ok(data)) => Json(json!({ "data": data })).into_response(),
         Ok(Err(error)) => admin_error(&error),
@@ -94,11 +97,15 @@ pub(super) async fn delete(
     };
     let parsed: Result<Vec<PublicKeyText>, _> =
         body.pubkeys.iter().map(|text| text.parse().map(PublicKeyText)).collect();
-    let Ok(public_keys) = parsed else {
+    let Ok(asked) = parsed else {
         return bad_request("each of pubkeys must be 0x and 96 hex digits");
     };
     let administrator = shared.administrator.clone();
-    let asked = public_keys.clone();
+    let public_keys: Vec<_> =
+        asked.iter().copied().filter(|key| Policy::sees(&client.0, &key.0)).collect();
+    if public_keys.is_empty() && !asked.is_empty() {
+        return not_its_keys();
+    }
     let remove = move || administrator.execute(Request::KeysRemove { public_keys });
     match tokio::task::spawn_blocking(remove).await {
         Ok(Ok(Answer::Removed { removed, interchange, .. })) => {
@@ -123,17 +130,12 @@ fn may_manage(client: &RecognisedClient) -> Result<(), Box<Response>> {
     Err(Box::new(reply::error(StatusCode::FORBIDDEN, "policy-denied", forbidden.to_string())))
 }
 
-fn import_all(administrator: &Administrator, body: ImportBody) -> Result<Vec<Status>, AdminError> {
-    use rayon::prelude::*;
-    let decrypted: Vec<Result<BlsSecretKey, String>> = body
-        .keystores
-        .par_iter()
-        .zip(body.passwords)
-        .map(|(text, password)| {
-            keystore::decrypt(text.as_bytes(), &Password::new(password))
-                .map_err(|error| error.to_string())
-        })
-        .collect();
+fn import_all(
+    administrator: &Administrator,
+    client: &Client,
+    body: ImportBody,
+) -> Result<Vec<Status>, AdminError> {
+    let decrypted = decrypt_all(client, &body.keystores, body.passwords)?;
     let past = match body.slashing_protection {
         Some(text) if !text.trim().is_empty() => Past::HistoryOrFromNow(text),
         _ => Past::FromNow,
@@ -145,6 +147,30 @@ fn import_all(administrator: &Administrator, body: ImportBody) -> Result<Vec<Sta
         return Err(AdminError::could_not("internal-error", "an answer to another request"));
     };
     Ok(decrypted.iter().map(|result| import_status(result, &duplicates)).collect())
+}
+
+/// Opens the key stores on half of the processors, and on threads of their own: signing goes on.
+fn decrypt_all(
+    client: &Client,
+    keystores: &[Zeroizing<String>],
+    passwords: Vec<Zeroizing<String>>,
+) -> Result<Vec<Result<BlsSecretKey, String>>, AdminError> {
+    use rayon::prelude::*;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(processors.div_ceil(2))
+        .build()
+        .map_err(|error| AdminError::could_not("no-threads", error.to_string()))?;
+    let decrypt_one = |(text, password): (&Zeroizing<String>, _)| {
+        let secret = keystore::decrypt(text.as_bytes(), &Password::new(password))
+            .map_err(|error| error.to_string())?;
+        if Policy::sees(client, &PublicKey(secret.public_key().0)) {
+            Ok(secret)
+        } else {
+            Err(NOT_ITS_KEY.to_owned())
+        }
+    };
+    Ok(pool.install(|| keystores.par_iter().zip(passwords).map(decrypt_one).collect()))
 }
 
 fn import_status(result: &Result<BlsSecretKey, String>, duplicates: &[PublicKeyText]) -> Status {
@@ -172,6 +198,10 @@ fn deleted(asked: &[PublicKeyText], removed: &[PublicKeyText], interchange: &str
         })
         .collect();
     Json(json!({ "data": data, "slashing_protection": interchange })).into_response()
+}
+
+fn not_its_keys() -> Response {
+    reply::error(StatusCode::FORBIDDEN, "policy-denied", NOT_ITS_KEY)
 }
 
 fn bad_request(message: &str) -> Response {

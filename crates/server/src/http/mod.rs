@@ -4,6 +4,7 @@
 //! Invariants: every answer that is not 200 or 202 is JSON with a message and a code; a request's
 //! body is bounded in size and time before anything looks at it; bodies are never logged.
 
+mod body;
 mod console;
 mod health;
 mod identity;
@@ -83,6 +84,7 @@ pub fn metrics_router(shared: Shared) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(reply::no_such_path)
         .method_not_allowed_fallback(reply::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), identity::guard_host))
         .layer(axum::middleware::map_response(no_sniffing))
         .with_state(shared)
 }

@@ -3,7 +3,8 @@
 //! Keys need no reload: they come and go through the admin socket and the key manager API, and are
 //! in force at once. Addresses, TLS and limits hold until the next start.
 //!
-//! Invariant: a reload that fails changes nothing; the old policy stays in force.
+//! Invariants: a reload that fails changes nothing, and the old policy stays in force; a policy is
+//! judged against the listener that is open, not against one that the file now names.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +18,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::{Shared, reply};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::engine::Engine;
+use crate::home::Home;
 
 /// How the last reload went, in Web3Signer's words.
 #[derive(Clone, Debug, Default)]
@@ -32,23 +34,34 @@ struct Last {
 pub struct Reloader {
     config_path: PathBuf,
     home: PathBuf,
+    /// As it was opened at the start.
+    listen: Listen,
     engine: Arc<Engine>,
     running: AtomicBool,
     last: Mutex<Last>,
 }
 
 impl Reloader {
-    /// For the guard of this home.
+    /// For the guard of this home, and the listener that it opened.
     #[must_use]
-    pub fn new(home: PathBuf, config_path: PathBuf, engine: Arc<Engine>) -> Self {
-        Self { config_path, home, engine, running: AtomicBool::new(false), last: Mutex::default() }
+    pub fn new(home: &Home, listen: Listen, engine: Arc<Engine>) -> Self {
+        Self {
+            config_path: home.config_path(),
+            home: home.path().to_owned(),
+            listen,
+            engine,
+            running: AtomicBool::new(false),
+            last: Mutex::default(),
+        }
     }
 
-    /// Reloads now. False when a reload is already running.
-    pub fn reload(&self) -> bool {
-        if self.running.swap(true, Ordering::AcqRel) {
-            return false;
-        }
+    /// The turn to reload; `None` while another has it.
+    pub fn take_turn(self: &Arc<Self>) -> Option<Turn> {
+        let free = !self.running.swap(true, Ordering::AcqRel);
+        free.then(|| Turn(Arc::clone(self)))
+    }
+
+    fn reload(&self) {
         let result = self.read_again();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
@@ -62,28 +75,45 @@ impl Reloader {
                 Last { status: Some("failed"), time_unix_s: Some(now), error: Some(error) }
             }
         };
-        drop(last);
-        self.running.store(false, Ordering::Release);
-        true
     }
 
     fn read_again(&self) -> Result<(), String> {
         let text = std::fs::read_to_string(&self.config_path)
             .map_err(|error| format!("{}: {error}", self.config_path.display()))?;
-        let config = Config::parse(&text).map_err(|error| error.to_string())?;
+        let mut config = Config::parse(&text).map_err(|error| error.to_string())?;
+        config.listen = self.listen.clone();
         let policy = config.policy(&self.home).map_err(|error| error.to_string())?;
         self.engine.replace_policy(policy);
         Ok(())
     }
 }
 
+/// One reload, from the moment that it is accepted until it is done.
+pub struct Turn(Arc<Reloader>);
+
+impl Turn {
+    /// Reads the policy and puts it in force, or keeps the old one and remembers why.
+    pub fn reload(self) {
+        self.0.reload();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}
+
 /// `POST /reload`
 pub(super) async fn start(State(shared): State<Shared>) -> Response {
-    if shared.reloader.running.load(Ordering::Acquire) {
-        return reply::error(StatusCode::CONFLICT, "reload-running", "a reload is already running");
-    }
-    let reloader = Arc::clone(&shared.reloader);
-    tokio::task::spawn_blocking(move || reloader.reload());
+    let Some(turn) = shared.reloader.take_turn() else {
+        return reply::error(
+            StatusCode::CONFLICT,
+            "reload-running",
+            "a reload is already running; GET /reload says when it is done",
+        );
+    };
+    tokio::task::spawn_blocking(move || turn.reload());
     (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response()
 }
 

@@ -2,23 +2,37 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use palisade_ethereum::PublicKey;
 use palisade_keys::Signature;
 use serde::Serialize;
 use serde_json::json;
+use std::convert::Infallible;
 
 use super::identity::RecognisedClient;
 use super::{Shared, reply};
 use crate::engine::{Denial, Outcome};
 
+/// The key as written in the path. What is not UTF-8 is a key that is not here.
+pub(super) struct RawPath(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RawPath {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let decoded = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(decoded.map_or_else(|_| "(not UTF-8)".to_owned(), |Path(text)| text)))
+    }
+}
+
 /// `POST /api/v1/eth2/sign/{public_key}`
 pub(super) async fn sign(
     State(shared): State<Shared>,
     Extension(client): Extension<RecognisedClient>,
-    Path(public_key): Path<String>,
+    RawPath(public_key): RawPath,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

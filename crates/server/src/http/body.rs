@@ -1,0 +1,95 @@
+//! A request's body: read whole before anything looks at it, within bounds of size and time.
+//!
+//! Invariants: never more than the limit is held; what is not wanted is read on and forgotten for a
+//! while, because closing a connection on a client that is still sending would take the answer from
+//! it.
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use http_body_util::BodyExt;
+
+use super::{Shared, reply};
+
+/// How much of a body that is not wanted is read and forgotten.
+const MAX_FORGOTTEN_BYTES: u64 = 64 << 20;
+
+enum Collected {
+    Whole(Bytes),
+    TooLong,
+    Broken,
+}
+
+/// Reads the body, and puts it back as one piece.
+#[expect(clippy::result_large_err, reason = "the error is the finished answer")]
+pub(super) async fn read(shared: &Shared, request: Request) -> Result<Request, Response> {
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let limit = shared.max_body_bytes;
+    if limit as u64 + forgettable(&parts.headers) < body.size_hint().lower() {
+        return Err(too_long(limit));
+    }
+    match tokio::time::timeout(shared.body_timeout, collect(body, limit)).await {
+        Ok(Collected::Whole(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
+        Ok(Collected::TooLong) => Err(too_long(limit)),
+        Ok(Collected::Broken) => Err(reply::error(
+            StatusCode::BAD_REQUEST,
+            "body-incomplete",
+            "the connection ended in the middle of the body, or its framing is wrong; nothing was \
+             decided, send the request again",
+        )),
+        Err(_) => Err(reply::error(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            "the body did not arrive within [limits] body_timeout_ms; nothing was decided, send \
+             the request again",
+        )),
+    }
+}
+
+/// Reads a body whose request is refused already.
+pub(super) async fn forget(shared: &Shared, request: Request) {
+    let forgettable = forgettable(request.headers());
+    let body = request.into_body();
+    if !body.is_end_stream() && body.size_hint().lower() <= forgettable {
+        // Whatever becomes of it, the answer stands.
+        drop(tokio::time::timeout(shared.body_timeout, collect(body, 0)).await);
+    }
+}
+
+/// A client that waits to be told to send its body has sent nothing yet.
+fn forgettable(headers: &HeaderMap) -> u64 {
+    if headers.contains_key(header::EXPECT) { 0 } else { MAX_FORGOTTEN_BYTES }
+}
+
+async fn collect(mut body: Body, limit: usize) -> Collected {
+    let mut kept = Vec::new();
+    let mut length: u64 = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Collected::Broken };
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.len() as u64);
+        if length <= limit as u64 {
+            kept.extend_from_slice(&data);
+        } else if length <= MAX_FORGOTTEN_BYTES {
+            kept = Vec::new();
+        } else {
+            return Collected::TooLong;
+        }
+    }
+    if length <= limit as u64 { Collected::Whole(kept.into()) } else { Collected::TooLong }
+}
+
+fn too_long(limit: usize) -> Response {
+    reply::error(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        format!(
+            "the body is longer than {limit} bytes; send less, or raise [limits] max_body_bytes \
+             in palisade.toml"
+        ),
+    )
+}
