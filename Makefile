@@ -33,3 +33,8 @@ lint:
 # Ten seconds for each parser of foreign bytes; `fuzz/run 600 TARGET` for longer.
 fuzz:
 	fuzz/run 10
+
+# Ratios to what the machine can do at best, measured in the same run; JSON lines on standard
+# output. Needs a quiet machine and a real disk below target/.
+bench:
+	cargo bench -p palisade-cli --bench guard

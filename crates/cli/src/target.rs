@@ -1,15 +1,19 @@
 //! Which home, and whether a guard runs on it: the same request goes to the one or the other.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use palisade_server::admin::{Answer, Parts, Request, client, execute};
-use palisade_server::home::{Home, OpenHome};
+use palisade_server::home::{Home, HomeError, OpenHome};
 
 use crate::failure::Failure;
 use crate::unlock;
 
 /// The variable that names the home when `--home` does not.
 const HOME_VARIABLE: &str = "PALISADE_HOME";
+
+/// How long a command waits for another one on the same home.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who does what is asked of a home.
 pub(crate) enum Target {
@@ -21,13 +25,29 @@ pub(crate) enum Target {
 
 impl Target {
     /// Finds out whether a guard runs, and opens the home if none does. Slow or irrevocable work
-    /// comes after this, so that a wrong passphrase is found first.
+    /// comes after this, so that a wrong passphrase is found first. Another command on the same
+    /// home, and a guard that is starting, are waited for, within [`PATIENCE`].
     pub(crate) fn of(home: &Home) -> Result<Self, Failure> {
-        if home.is_in_use()? {
-            return Ok(Self::Running(home.clone()));
+        let deadline = Instant::now() + PATIENCE;
+        let mut secret = None;
+        loop {
+            let is_last_attempt = deadline <= Instant::now();
+            if home.is_in_use()? {
+                if home.socket_path().exists() || is_last_attempt {
+                    return Ok(Self::Running(home.clone()));
+                }
+            } else {
+                let secret = match &secret {
+                    Some(secret) => secret,
+                    None => secret.insert(unlock::secret_of(home)?),
+                };
+                match home.open(secret) {
+                    Err(HomeError::InUse(_)) if !is_last_attempt => {}
+                    opened => return Ok(Self::Stopped(Box::new(opened?))),
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        let secret = unlock::secret_of(home)?;
-        Ok(Self::Stopped(Box::new(home.open(&secret)?)))
     }
 
     /// Has it done.

@@ -19,6 +19,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "danger-no-protection", not(debug_assertions)))]
+compile_error!("danger-no-protection removes every rule: it exists in debug builds only");
+
 extern crate alloc;
 
 mod codec;

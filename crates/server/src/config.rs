@@ -82,7 +82,8 @@ pub struct MetricsListen {
 pub struct Limits {
     /// The longest request body, in bytes.
     pub max_body_bytes: usize,
-    /// How long a client may take to send one request's body, in milliseconds.
+    /// How long a client may take to send one request's body, and how long a new connection may
+    /// take until its first request's head is here, in milliseconds.
     pub body_timeout_ms: u64,
     /// How long a connection may stay without a request, in milliseconds.
     pub idle_timeout_ms: u64,
@@ -265,6 +266,11 @@ impl ClientEntry {
                     .into(),
             )
         })?;
+        if self.anonymous && self.allow.contains(&Operation::KeyManagement) {
+            return Err(fail(
+                "an anonymous client cannot do key-management; give it a token".into(),
+            ));
+        }
         let keys = self.resolve_keys(key_sets).map_err(fail)?;
         let allow = self.allow.iter().copied().collect();
         Ok(Client { name: self.name.clone(), credential, allow, keys })
@@ -302,7 +308,7 @@ impl std::error::Error for ConfigError {}
 #[must_use]
 pub fn template(network: &str) -> String {
     format!(
-        r#"# The configuration of a Palisade guard. Every field is explained in docs/configuration.md.
+        r#"# The configuration of a Palisade guard. docs/configuration.md explains every field.
 
 # A built-in network's name, or the path of the config.yaml that your clients use.
 network = {network:?}
@@ -310,7 +316,7 @@ network = {network:?}
 [listen]
 address = "127.0.0.1:9000"
 # TLS 1.3, and clients recognised by certificate:
-# tls = {{ certificate = "tls/guard.pem", key = "tls/guard.key", client_authorities = "tls/ca.pem" }}
+# tls = {{ certificate = "guard.pem", key = "guard.key", client_authorities = "ca.pem" }}
 
 [metrics]
 address = "127.0.0.1:9001"

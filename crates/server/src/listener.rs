@@ -26,9 +26,6 @@ use crate::policy::Fingerprint;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a new connection may take to its first request's last header line.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The longest request line and header together. A 2,592-byte public key as hex is 5,184
 /// characters of path, so this leaves room.
 const MAX_HEAD_BYTES: usize = 32 << 10;
@@ -40,6 +37,7 @@ pub(crate) struct Listener {
     router: Router,
     connections: Arc<Semaphore>,
     max_connections: u32,
+    first_request_timeout: Duration,
     idle_timeout: Duration,
     metrics: Metrics,
     log: Arc<LogBudget>,
@@ -65,6 +63,7 @@ impl Listener {
             router,
             connections: Arc::new(Semaphore::new(limits.max_connections)),
             max_connections,
+            first_request_timeout: Duration::from_millis(limits.body_timeout_ms),
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             metrics,
             log: Arc::default(),
@@ -90,6 +89,7 @@ impl Listener {
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
+                first_request_timeout: self.first_request_timeout,
                 idle_timeout: self.idle_timeout,
                 stop: stop.clone(),
                 log: Arc::clone(&self.log),
@@ -145,6 +145,7 @@ impl Drop for OpenConnection {
 struct Connection {
     tls: Option<TlsAcceptor>,
     router: Router,
+    first_request_timeout: Duration,
     idle_timeout: Duration,
     stop: watch::Receiver<bool>,
     log: Arc<LogBudget>,
@@ -184,7 +185,7 @@ impl Connection {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { router, idle_timeout, mut stop, .. } = self;
+        let Self { router, first_request_timeout, idle_timeout, mut stop, .. } = self;
         let asked = Arc::new(AtomicBool::new(false));
         let has_asked = Arc::clone(&asked);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -200,7 +201,7 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let silent = async {
-            tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
+            tokio::time::sleep(first_request_timeout).await;
             if has_asked.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }

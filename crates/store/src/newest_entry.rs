@@ -4,7 +4,8 @@
 //! it and says the same as the records. The whole journal is checked on demand
 //! ([`Snapshot::verify_journal`](crate::Snapshot::verify_journal)).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem::{Discriminant, discriminant};
 
 use palisade_protect::journal::{self, Entry, Event};
 use palisade_protect::{Digest, Duty, Intent, KeyId, Record};
@@ -67,18 +68,23 @@ impl Ends {
     }
 }
 
-/// Each event must stand in the record, unless a later one of the entry says it anew.
+/// Each event must stand in the record, unless a later one of the entry says it anew. From the back,
+/// so that what is superseded is known when it comes: an import can have 100,000 events.
 fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), KeyId> {
-    events.iter().enumerate().try_for_each(|(place, event)| {
-        let later = events.get(place + 1..).unwrap_or_default();
+    let mut later = Later::default();
+    events.iter().rev().try_for_each(|event| {
         let record = |key: &KeyId| keys.get(key).map(|known| known.record).ok_or(*key);
         let (key, holds) = match event {
             Event::Permitted { key, intent } => {
-                let superseded = later.iter().any(|other| supersedes(other, key, intent));
+                let superseded = later.supersedes(key, intent);
+                later.note_permit(*key, intent);
                 (key, superseded || stands_in(&record(key)?, intent))
             }
             Event::Admitted { key, record: given } | Event::Raised { key, record: given } => {
-                let superseded = later.iter().any(|other| changes(other, key));
+                let superseded = later.changes(key);
+                if matches!(event, Event::Raised { .. }) {
+                    later.raised.insert(*key);
+                }
                 (key, superseded || record(key)? == *given)
             }
             Event::Refused { key, .. } | Event::Retired { key } => (key, keys.contains_key(key)),
@@ -86,6 +92,30 @@ fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), Ke
         };
         if holds { Ok(()) } else { Err(*key) }
     })
+}
+
+/// What the events behind the current one changed.
+#[derive(Default)]
+struct Later {
+    raised: HashSet<KeyId>,
+    permitted: HashSet<KeyId>,
+    permitted_kinds: HashSet<(KeyId, Discriminant<Duty>)>,
+}
+
+impl Later {
+    fn note_permit(&mut self, key: KeyId, intent: &Intent) {
+        self.permitted.insert(key);
+        self.permitted_kinds.insert((key, discriminant(&intent.duty)));
+    }
+
+    fn supersedes(&self, key: &KeyId, intent: &Intent) -> bool {
+        self.raised.contains(key)
+            || self.permitted_kinds.contains(&(*key, discriminant(&intent.duty)))
+    }
+
+    fn changes(&self, key: &KeyId) -> bool {
+        self.raised.contains(key) || self.permitted.contains(key)
+    }
 }
 
 fn stands_in(record: &Record, intent: &Intent) -> bool {
@@ -100,25 +130,4 @@ fn stands_in(record: &Record, intent: &Intent) -> bool {
             .is_some_and(|last| (last.source, last.target, last.root) == (source, target, root)),
         _ => true,
     }
-}
-
-fn supersedes(event: &Event, key: &KeyId, intent: &Intent) -> bool {
-    match event {
-        Event::Permitted { key: other, intent: later } => {
-            other == key && same_kind(&later.duty, &intent.duty)
-        }
-        Event::Raised { key: other, .. } => other == key,
-        _ => false,
-    }
-}
-
-fn changes(event: &Event, key: &KeyId) -> bool {
-    match event {
-        Event::Permitted { key: other, .. } | Event::Raised { key: other, .. } => other == key,
-        _ => false,
-    }
-}
-
-fn same_kind(one: &Duty, other: &Duty) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
 }

@@ -5,7 +5,7 @@ use palisade_server::home::{GenesisRoot, Home, NewHome, NewUnlock};
 
 use crate::arguments::InitArguments;
 use crate::failure::Failure;
-use crate::{Done, Outcome, output, unlock};
+use crate::{Done, Outcome, output, target, unlock};
 
 pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
     // Before a passphrase is asked for twice.
@@ -30,8 +30,18 @@ pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
         "The key manager API's bearer token is in {}.",
         home.token_path().display()
     ))?;
-    output::line("Next: `palisade keys import`, then `palisade run`.")?;
+    let palisade = command_for(home);
+    output::line(&format!("Next: `{palisade} keys import --help`, then `{palisade} run`."))?;
     Ok(Outcome::Yes)
+}
+
+/// How to name this home on the next command line.
+fn command_for(home: &Home) -> String {
+    let is_default = target::home(None).is_ok_and(|default| default.path() == home.path());
+    if is_default {
+        return "palisade".to_owned();
+    }
+    format!("palisade --home {}", home.path().display())
 }
 
 fn opened_by(home: &Home, unlock: &NewUnlock) -> String {

@@ -19,9 +19,11 @@ pub(super) fn run(home: &Home, command: &JournalCommand) -> Done {
     } else {
         let time = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), utc);
         output::line(&format!("entries   {}", report.entries))?;
-        output::line(&format!("first     {}", time(report.first_time_unix_ms)))?;
-        output::line(&format!("last      {}", time(report.last_time_unix_ms)))?;
-        output::line(&format!("head      {}", report.head))?;
+        if report.holds {
+            output::line(&format!("first     {}", time(report.first_time_unix_ms)))?;
+            output::line(&format!("last      {}", time(report.last_time_unix_ms)))?;
+            output::line(&format!("head      {}", report.head))?;
+        }
     }
     match report.fault {
         None => Ok(Outcome::Yes),

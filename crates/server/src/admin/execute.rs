@@ -7,7 +7,6 @@ use palisade_ethereum::{Network, PublicKey};
 use palisade_keys::{BlsSecretKey, NewKey, Scheme, Vault, key_id};
 use palisade_protect::{Bound, Epoch, EthereumRecord, KeyId, Record, StopLine};
 use palisade_store::{Admission, Snapshot, Store, StoreError};
-use zeroize::Zeroizing;
 
 use super::history;
 use super::{AdminError, Answer, JournalReport, KeyRow, Past, PublicKeyText, Request, Status};
@@ -24,15 +23,47 @@ pub struct Parts<'a> {
     pub running: bool,
 }
 
+/// A request whose slow part that needs no home is done: a running guard does that part away from
+/// the ledger's thread, where signing would wait for it.
+pub(super) enum Prepared {
+    Import(BTreeMap<PublicKey, BlsSecretKey>, Past),
+    Other(Request),
+}
+
 /// Does one thing.
 ///
 /// # Errors
 /// [`AdminError`]; nothing is half-done.
-pub fn execute(request: Request, mut parts: Parts<'_>) -> Result<Answer, AdminError> {
+pub fn execute(request: Request, parts: Parts<'_>) -> Result<Answer, AdminError> {
+    run(prepare(request)?, parts)
+}
+
+pub(super) fn prepare(request: Request) -> Result<Prepared, AdminError> {
+    let Request::KeysImport { secrets, past } = request else {
+        return Ok(Prepared::Other(request));
+    };
+    let mut keys = BTreeMap::new();
+    for (index, text) in secrets.iter().enumerate() {
+        // Computes the public key, which takes longest of all.
+        let secret = BlsSecretKey::from_hex(text).map_err(|error| {
+            AdminError::usage("bad-secret-key", format!("secret number {}: {error}", index + 1))
+        })?;
+        keys.insert(PublicKey(secret.public_key().0), secret);
+    }
+    Ok(Prepared::Import(keys, past))
+}
+
+pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, AdminError> {
+    let request = match prepared {
+        Prepared::Import(keys, past) => return keys_import(&mut parts, keys, past),
+        Prepared::Other(request) => request,
+    };
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
-        Request::KeysImport { secrets, past } => keys_import(&mut parts, secrets, past),
+        Request::KeysImport { .. } => {
+            Err(AdminError::could_not("internal-error", "an import that was not prepared"))
+        }
         Request::KeysRemove { public_keys } => keys_remove(&mut parts, public_keys),
         Request::HistoryExport { public_keys } => history::export(&parts, &public_keys),
         Request::HistoryImport { interchange } => history::import(&mut parts, &interchange),
@@ -105,16 +136,9 @@ fn key_row(public_key: PublicKey, record: Option<&Record>) -> KeyRow {
 
 fn keys_import(
     parts: &mut Parts<'_>,
-    secrets: Vec<Zeroizing<String>>,
+    keys: BTreeMap<PublicKey, BlsSecretKey>,
     past: Past,
 ) -> Result<Answer, AdminError> {
-    let mut keys: BTreeMap<PublicKey, BlsSecretKey> = BTreeMap::new();
-    for (index, text) in secrets.iter().enumerate() {
-        let secret = BlsSecretKey::from_hex(text).map_err(|error| {
-            AdminError::usage("bad-secret-key", format!("secret number {}: {error}", index + 1))
-        })?;
-        keys.insert(PublicKey(secret.public_key().0), secret);
-    }
     let records = records_for(parts, keys.keys(), past)?;
     let (duplicates, imported): (Vec<_>, Vec<_>) =
         keys.keys().copied().partition(|key| parts.vault.contains(&id_of(key)));

@@ -15,7 +15,7 @@ pub mod socket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use palisade_ethereum::{Network, PublicKey};
+use palisade_ethereum::PublicKey;
 use palisade_keys::Vault;
 use palisade_protect::Bound;
 use palisade_store::{LedgerHandle, StoreError};
@@ -247,6 +247,7 @@ impl Administrator {
             let snapshot = snapshot.and_then(|snapshot| snapshot);
             return execute::journal_verify(&snapshot.map_err(|error| AdminError::store(&error))?);
         }
+        let prepared = execute::prepare(request)?;
         let vault = Arc::clone(&self.vault);
         let configured_keys = Arc::clone(&self.configured_keys);
         let engine = Arc::clone(&self.engine);
@@ -254,7 +255,7 @@ impl Administrator {
             let mut vault = vault.lock().unwrap_or_else(PoisonError::into_inner);
             let network = engine.network();
             let parts = Parts { store, vault: &mut vault, network, running: true };
-            let answer = execute(request, parts);
+            let answer = execute::run(prepared, parts);
             if vault.len() != configured_keys.load(Ordering::Acquire) {
                 let ring = vault.load_ring().map_err(AdminError::vault);
                 ring.map(|ring| engine.replace_keychain(Keychain::new(ring)))?;

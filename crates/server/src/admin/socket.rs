@@ -1,8 +1,8 @@
 //! The admin socket of a running guard: one JSON line in, one JSON line out, on a Unix socket that
 //! only the guard's own user can open.
 //!
-//! Invariants: the socket is at no moment open to another user; requests are bounded in number, size
-//! and time; a request that cannot be read is answered, never ignored.
+//! Invariants: the socket is at no moment open to another user; requests are bounded in number,
+//! size and time; a request that cannot be read is answered, never ignored.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -92,7 +92,11 @@ fn answer(line: &[u8], administrator: &Administrator) -> Result<Answer, AdminErr
         // Only the place: the text may hold secrets.
         AdminError::usage(
             "admin-request-unreadable",
-            format!("the request cannot be read (column {}); use the same version of `palisade` as the running guard", error.column()),
+            format!(
+                "the request cannot be read (column {}); use the same version of `palisade` as the \
+                 running guard",
+                error.column()
+            ),
         )
     })?;
     administrator.execute(request)

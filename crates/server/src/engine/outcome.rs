@@ -8,10 +8,13 @@ use std::fmt;
 
 use palisade_ethereum::RequestError;
 use palisade_keys::{SignError, Signature};
-use palisade_protect::{Denied, Digest, Refusal};
+use palisade_protect::{Denied, Digest, Refusal, RefusalKind};
 use palisade_store::StoreError;
 
 use crate::policy::Forbidden;
+
+/// How much of an unknown key is repeated: a whole key, and not much of anything else.
+const MAX_KEY_CHARS: usize = 128;
 
 /// A signature, or the reason why there is none.
 pub type Outcome = Result<Signature, Denial>;
@@ -50,12 +53,12 @@ impl Denial {
     /// The key is not here.
     #[must_use]
     pub fn unknown_key(asked: impl fmt::Display) -> Self {
-        let mut asked = asked.to_string();
-        if asked.len() > 130 {
-            asked.truncate(asked.floor_char_boundary(127));
-            asked.push('…');
+        let asked = asked.to_string();
+        let mut short: String = asked.chars().take(MAX_KEY_CHARS).collect();
+        if short.len() < asked.len() {
+            short.push('…');
         }
-        Self::UnknownKey { asked }
+        Self::UnknownKey { asked: short }
     }
 
     /// Something that cannot happen did.
@@ -130,7 +133,7 @@ impl fmt::Display for Denial {
                  it holds, `palisade keys import` adds one"
             ),
             Self::Refused(refusal) => {
-                write!(f, "refused: {refusal}; nothing was signed, and nothing needs to be done")
+                write!(f, "refused: {refusal}; nothing was signed. {}", remedy(refusal.kind))
             }
             Self::Forbidden(forbidden) => write!(f, "refused: {forbidden}"),
             Self::WrongGenesis { pinned, given } => write!(
@@ -145,6 +148,23 @@ impl fmt::Display for Denial {
             Self::Bug(what) => {
                 write!(f, "internal error ({what}); nothing was signed, please report it")
             }
+        }
+    }
+}
+
+/// What the operator can do about a refusal.
+fn remedy(kind: RefusalKind) -> &'static str {
+    match kind {
+        RefusalKind::AtOrAboveStopLine | RefusalKind::BelowStopLine => {
+            "`palisade stop-line` moves the line, if it is not wanted any more"
+        }
+        RefusalKind::SourceAfterTarget => {
+            "no correct validator client asks for this; look at its log"
+        }
+        RefusalKind::DutyOfAnotherChain => "point the client at the guard of its own chain",
+        _ => {
+            "Nothing needs to be done; if it goes on, look for a second validator client with the \
+             same key"
         }
     }
 }

@@ -76,7 +76,7 @@ impl Recent {
         {
             tracing::warn!(
                 client = client.name, %public_key, kind = request.kind.code(), code,
-                duty = ?request.intent.duty, message, left_out_before = left_out, "not signed"
+                duty = ?request.intent.duty, why = message, left_out_before = left_out, "not signed"
             );
         }
         let decision = Decision {

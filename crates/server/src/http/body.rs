@@ -22,7 +22,6 @@ enum Collected {
 }
 
 /// Reads the body, and puts it back as one piece.
-#[expect(clippy::result_large_err, reason = "the error is the finished answer")]
 pub(super) async fn read(shared: &Shared, request: Request) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {

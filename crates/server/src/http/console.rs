@@ -12,7 +12,7 @@ use maud::{DOCTYPE, Markup, html};
 use palisade_protect::Duty;
 
 use super::Shared;
-use super::reply::refusal_evidence;
+use super::reply::forbidden_by;
 use crate::engine::{Decision, Verdict};
 
 const STYLE: &str = include_str!("console.css");
@@ -88,14 +88,16 @@ fn summary(shared: &Shared) -> Markup {
         Some(seconds) if seconds.is_finite() => format!("≤ {:.1} ms", seconds * 1_000.0),
         Some(_) => "> 2.5 s".to_owned(),
     };
-    let root = engine.genesis_validators_root();
+    let root = engine
+        .genesis_validators_root()
+        .map_or_else(|| "not learned yet".to_owned(), |root| root.to_string());
     html! {
         section aria-label="Summary" {
             dl {
                 div { dt { "Network" } dd { (engine.network().name) } }
                 div {
                     dt { "Genesis validators root" }
-                    dd.mono { (root.map_or_else(|| "not learned yet".to_owned(), |r| r.to_string())) }
+                    dd.mono { (root) }
                 }
                 div { dt { "Keys" } dd id="key-count" { (engine.keychain().len()) } }
                 div { dt { "Latency, half of all" } dd { (quantile(0.5)) } }
@@ -115,7 +117,12 @@ fn refusals(decisions: &[Decision]) -> Markup {
                 p.empty { "Nothing was refused since the start." }
             } @else {
                 table {
-                    thead { tr { th { "Ago" } th { "Client" } th { "Key" } th { "Duty" } th { "Why" } th { "Evidence" } } }
+                    thead {
+                        tr {
+                            th { "Ago" } th { "Client" } th { "Key" } th { "Duty" } th { "Why" }
+                            th { "Evidence" }
+                        }
+                    }
                     tbody {
                         @for decision in decisions { (refusal_row(decision)) }
                     }
@@ -135,7 +142,7 @@ fn refusal_row(decision: &Decision) -> Markup {
             td { (decision.kind.code()) " " (place(&decision.duty)) }
             td { span.code { (code) } br; (message) }
             td.mono {
-                @if let Some(refusal) = refusal { (refusal_evidence(refusal)["forbidden_by"].to_string()) }
+                @if let Some(refusal) = refusal { (forbidden_by(refusal).to_string()) }
             }
         }
     }
@@ -172,13 +179,18 @@ fn keys(shared: &Shared) -> Markup {
         section id="keys" {
             h2 { "Keys" }
             @if keychain.is_empty() {
-                p.empty { "This guard holds no key. Add one with " code { "palisade keys import" } "." }
+                p.empty {
+                    "This guard holds no key. Add one with " code { "palisade keys import" } "."
+                }
             } @else {
                 ul.mono {
                     @for key in keychain.public_keys().take(KEYS_SHOWN) { li { (key) } }
                 }
                 @if keychain.len() > KEYS_SHOWN {
-                    p { "… and " (keychain.len() - KEYS_SHOWN) " more: " code { "palisade keys list" } }
+                    p {
+                        "… and " (keychain.len() - KEYS_SHOWN) " more: "
+                        code { "palisade keys list" }
+                    }
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! Who is asking: the gate that every request of the signing listener passes first.
 //!
-//! Invariants: a handler sees a request only together with the recognised client, and with a body that
-//! was read whole; a connection whose request was turned away here is closed, so that strangers do
-//! not hold connections; what a web page in a browser sends is never served.
+//! Invariants: a handler sees a request only together with the recognised client, and with a body
+//! that was read whole; a connection whose request was turned away here is closed, so that
+//! strangers do not hold connections; what a web page in a browser sends is never served.
 
 use std::sync::Arc;
 
@@ -53,11 +53,7 @@ fn admit(shared: &Shared, request: &Request) -> Result<RecognisedClient, Respons
     check_host(shared, request.headers())?;
     check_origin(request.headers())?;
     let presented = presented(request).map_err(|()| {
-        reply::error(
-            StatusCode::UNAUTHORIZED,
-            "credential-wrong",
-            "the Authorization header must be `Bearer TOKEN`",
-        )
+        reply::unauthorised("credential-wrong", "the Authorization header must be `Bearer TOKEN`")
     })?;
     let policy = shared.engine.policy();
     match policy.recognise(&presented) {

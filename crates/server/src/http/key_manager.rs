@@ -1,8 +1,8 @@
 //! The key manager API (ethereum/keymanager-APIs): list, import and delete key stores.
 //!
 //! Invariants: only a client whose policy allows key management gets past the door, and only to the
-//! keys of its key sets; a key whose past the request does not bring starts from the present epoch; passwords and key stores are never
-//! logged and never appear in an answer.
+//! keys of its key sets; a key whose past the request does not bring starts from the present epoch;
+//! passwords and key stores are never logged and never appear in an answer.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -50,7 +50,11 @@ pub(super) async fn list(
     if let Err(response) = may_manage(&client) {
         return *response;
     }
-    let row = |key: PublicKey| json!({ "validating_pubkey": key.to_string(), "derivation_path": "", "readonly": false });
+    let row = |key: PublicKey| {
+        json!({
+            "validating_pubkey": key.to_string(), "derivation_path": "", "readonly": false,
+        })
+    };
     let data: Vec<_> = shared.engine.public_keys(&client.0).into_iter().map(row).collect();
     Json(json!({ "data": data })).into_response()
 }
@@ -100,10 +104,13 @@ pub(super) async fn delete(
     let Ok(asked) = parsed else {
         return bad_request("each of pubkeys must be 0x and 96 hex digits");
     };
+    if asked.is_empty() {
+        return bad_request("pubkeys is empty; name at least one key");
+    }
     let administrator = shared.administrator.clone();
     let public_keys: Vec<_> =
         asked.iter().copied().filter(|key| Policy::sees(&client.0, &key.0)).collect();
-    if public_keys.is_empty() && !asked.is_empty() {
+    if public_keys.is_empty() {
         return not_its_keys();
     }
     let remove = move || administrator.execute(Request::KeysRemove { public_keys });
@@ -125,7 +132,11 @@ fn may_manage(client: &RecognisedClient) -> Result<(), Box<Response>> {
         return Ok(());
     };
     if client.0.is_anonymous() {
-        return Err(Box::new(crate::policy::NotRecognised::NoCredential.into_response()));
+        return Err(Box::new(reply::unauthorised(
+            "credential-missing",
+            "key management needs the bearer token of a client that may do it; `palisade init` \
+             made one in api-token.txt of the home",
+        )));
     }
     Err(Box::new(reply::error(StatusCode::FORBIDDEN, "policy-denied", forbidden.to_string())))
 }

@@ -5,7 +5,7 @@
 //! · 500 our bug. Every body that is not a success is `{"message", "code"}`, 412 with `"evidence"`.
 
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use palisade_ethereum::RequestError;
 use palisade_protect::{Bound, Duty, Evidence, Refusal};
@@ -66,11 +66,16 @@ impl IntoResponse for NotRecognised {
             Self::NoCredential => "credential-missing",
             Self::WrongCredential => "credential-wrong",
         };
-        let mut response = error(StatusCode::UNAUTHORIZED, code, self.to_string());
-        let challenge = axum::http::HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
-        response
+        unauthorised(code, self.to_string())
     }
+}
+
+/// 401, with what would be a credential.
+pub(super) fn unauthorised(code: &'static str, message: impl Into<String>) -> Response {
+    let mut response = error(StatusCode::UNAUTHORIZED, code, message);
+    let challenge = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Response {
@@ -113,9 +118,14 @@ fn evidence_of(denial: &Denial) -> Option<Value> {
 }
 
 /// What was asked and the record that forbids it. Numbers are decimal strings, as in the requests.
-pub(crate) fn refusal_evidence(refusal: &Refusal) -> Value {
+fn refusal_evidence(refusal: &Refusal) -> Value {
+    json!({ "asked": asked(refusal), "forbidden_by": forbidden_by(refusal) })
+}
+
+/// The record, or the operator's line, that forbids what was asked.
+pub(super) fn forbidden_by(refusal: &Refusal) -> Value {
     let root = |root: Option<palisade_protect::Digest>| root.map(|root| root.to_string());
-    let forbidden_by = match refusal.evidence {
+    match refusal.evidence {
         Evidence::Proposal(last) => json!({
             "last_proposal": { "slot": last.slot.to_string(), "signing_root": root(last.root) }
         }),
@@ -130,8 +140,7 @@ pub(crate) fn refusal_evidence(refusal: &Refusal) -> Value {
             "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
         }),
         Evidence::Request => json!("the request itself"),
-    };
-    json!({ "asked": asked(refusal), "forbidden_by": forbidden_by })
+    }
 }
 
 fn asked(refusal: &Refusal) -> Value {

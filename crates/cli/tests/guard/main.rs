@@ -1,0 +1,27 @@
+//! The real process, asked over its sockets as its clients and its operators ask it.
+//!
+//! Each module shows one side of the contract; each test starts the built binary on a home of its
+//! own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod clients;
+mod contract;
+mod key_manager;
+mod openapi;
+mod races;
+mod resilience;
+mod secrets;
+mod snapshots;
+mod tls;
