@@ -27,7 +27,7 @@ pub(crate) fn measure(
     let mut connection = runtime.block_on(Connection::open(guard.signing));
     burst(runtime, guard, &mut connection, duties);
     let (mut cpu, mut wall, mut walls) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut new_message, mut shortest) = (Vec::new(), Vec::new());
+    let (mut new_message, mut shortest, mut wall_over_wall) = (Vec::new(), Vec::new(), Vec::new());
     let mut before = limits.read();
     for _ in 0..ROUNDS {
         let (guard_microseconds, wall_seconds) = burst(runtime, guard, &mut connection, duties);
@@ -39,6 +39,7 @@ pub(crate) fn measure(
         walls.push(wall_seconds * 1e3);
         new_message.push(bare.new_message);
         shortest.push(floor * 1e3);
+        wall_over_wall.push(wall_seconds / limits.cached_wall(BURST));
         before = after;
     }
     report.row(Row {
@@ -61,6 +62,7 @@ pub(crate) fn measure(
     });
     report.note("  batch CPU, its rounds", spread(&cpu, ""));
     report.note("  burst wall, its rounds", spread(&wall, ""));
+    report.note("  burst wall / wall of the bare signs, at the time", spread(&wall_over_wall, ""));
     report.note("  burst wall", spread(&walls, " ms"));
 }
 

@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::hint::black_box;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use blstrs::{G2Projective, Scalar};
@@ -76,8 +77,31 @@ impl Limits {
         bare
     }
 
+    /// The wall time of `count` bare signatures of a cached point on all processors, in seconds:
+    /// what a burst can do at best beside everything else that this machine does just now.
+    pub(crate) fn cached_wall(&self, count: usize) -> f64 {
+        let secret = Scalar::from_bytes_be(&[0x11; 32]).unwrap();
+        let point = G2Projective::hash_to_curve(&[0x22; 32], CIPHERSUITE, &[]);
+        let left = AtomicUsize::new(count);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..self.processors {
+                scope.spawn(|| {
+                    let take = |left: usize| left.checked_sub(1);
+                    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+                        black_box((black_box(point) * secret).to_compressed());
+                    }
+                });
+            }
+        });
+        start.elapsed().as_secs_f64()
+    }
+
     /// All readings of the run.
     pub(crate) fn report(&self, report: &mut Report) {
+        if self.new_message.is_empty() {
+            return;
+        }
         let on = format!("CPU on {} threads at once", self.processors);
         let bare = |values: &[f64]| format!("{}, {on}", spread(values, " us"));
         report.note("bare blst sign, new message", bare(&self.new_message));

@@ -106,14 +106,18 @@ fn send<'a>(
     past: Past,
     json: bool,
 ) -> Done {
-    let waits = matches!(past, Past::FromNow);
+    let asked_for_fresh = matches!(past, Past::Fresh);
     let request =
         Request::KeysImport { secrets: secrets.map(BlsSecretKey::to_hex).collect(), past };
-    let Answer::Imported { imported, duplicates } = target.ask(request)? else {
+    let Answer::Imported { imported, duplicates, from_now, from_epoch } = target.ask(request)?
+    else {
         return Err(unexpected());
     };
     if json {
-        output::json(&serde_json::json!({ "imported": imported, "duplicates": duplicates }))?;
+        output::json(&serde_json::json!({
+            "imported": imported, "duplicates": duplicates, "from_now": from_now,
+            "from_epoch": from_epoch,
+        }))?;
         return Ok(Outcome::Yes);
     }
     output::line(&format!("Imported {}.", output::keys(imported.len())))?;
@@ -123,10 +127,18 @@ fn send<'a>(
             output::keys(duplicates.len())
         ))?;
     }
-    if waits {
-        output::line(
-            "They sign once the chain justifies an epoch from now on: about three epochs.",
-        )?;
+    if let Some(epoch) = from_epoch {
+        let count = output::keys(from_now.len());
+        if asked_for_fresh {
+            output::line(&format!(
+                "Not fresh, because they have signed in this home before: {count}."
+            ))?;
+        }
+        output::line(&format!(
+            "From now: {count}. This machine's clock says epoch {epoch}; if that is behind the \
+             chain, remove them at once. They sign when the chain justifies that epoch or a later \
+             one: after about three epochs."
+        ))?;
     }
     Ok(Outcome::Yes)
 }

@@ -22,18 +22,17 @@ pub(super) fn run(home: &Home, arguments: &RemoveArguments) -> Done {
         return report(None, &[], &public_keys, arguments.json);
     }
     let file = history_file(home);
-    // First a copy, so that a crash between here and the removal cannot lose it; then the final
-    // one, which also holds what a running guard signed in between.
-    let request = Request::HistoryExport { public_keys: public_keys.clone() };
+    // Out of service first: what is exported then is final. A crash before the removal leaves keys
+    // that do not sign; the same command again removes them.
+    let request = Request::KeysRetire { public_keys: public_keys.clone() };
     let Answer::History { interchange, .. } = target.ask(request)? else {
         return Err(unexpected());
     };
     write_whole(&file, interchange.as_bytes())?;
     let answer = target.ask(Request::KeysRemove { public_keys })?;
-    let Answer::Removed { removed, not_found, interchange } = answer else {
+    let Answer::Removed { removed, not_found, .. } = answer else {
         return Err(unexpected());
     };
-    write_whole(&file, interchange.as_bytes())?;
     report(Some(&file), &removed, &not_found, arguments.json)
 }
 

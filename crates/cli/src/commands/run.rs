@@ -1,5 +1,7 @@
 //! `palisade run`
 
+use std::time::Duration;
+
 use palisade_server::daemon::{self, RunOptions};
 use palisade_server::home::Home;
 
@@ -15,7 +17,7 @@ pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
         .enable_all()
         .build()
         .map_err(|error| Failure::CouldNot(format!("cannot start worker threads: {error}")))?;
-    runtime.block_on(daemon::run(home, secret, options, |bound| {
+    let served = runtime.block_on(daemon::run(home, secret, options, |bound| {
         let announced = output::line(&format!(
             "palisade is ready: signing on {}, metrics and console on http://{}",
             bound.listen, bound.metrics
@@ -24,6 +26,9 @@ pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
             // The log has said it too; a guard does not stop because nobody reads.
             tracing::warn!(?failure, "standard output cannot be written");
         }
-    }))?;
+    }));
+    // The ledger is closed by now; work that nobody waits for must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served?;
     Ok(Outcome::Yes)
 }

@@ -49,7 +49,7 @@ pub fn decrypt_all(
         progress(finished, total);
         result
     };
-    let pool = pool_for(keystores.iter().map(|planned| &planned.keystore));
+    let pool = pool_for(processors(), keystores.iter().map(|planned| &planned.keystore));
     let results: Vec<_> = match pool {
         Ok(pool) => pool.install(|| keystores.into_par_iter().map(open_one).collect()),
         Err(_) => keystores
@@ -68,8 +68,8 @@ pub fn decrypt_all(
     if bad.is_empty() { Ok(keys) } else { Err(sorted(bad)) }
 }
 
-/// Opens keystores that were sent rather than found: one result for each, in order, under the same
-/// bounds.
+/// Opens keystores that were sent to a running guard: one result for each, in order. Takes half of
+/// the processors at most, because signing goes on meanwhile.
 #[must_use]
 pub fn decrypt_each(
     keystores: &[(Zeroizing<String>, Password)],
@@ -80,7 +80,7 @@ pub fn decrypt_each(
         |(keystore, (_, password)): (Result<Keystore, KeystoreError>, &(_, Password))| {
             keystore.and_then(|keystore| keystore.open(password))
         };
-    let pool = pool_for(parsed.iter().flatten());
+    let pool = pool_for(processors().div_ceil(2), parsed.iter().flatten());
     match pool {
         Ok(pool) => pool.install(|| parsed.into_par_iter().zip(keystores).map(open_one).collect()),
         // Without threads: one after the other.
@@ -120,12 +120,16 @@ fn sorted(mut bad: Vec<BadFile>) -> BadFiles {
 
 /// Threads of its own, so that slow derivations never stand before a signature in a shared pool.
 fn pool_for<'a>(
+    cores: usize,
     keystores: impl Iterator<Item = &'a Keystore>,
 ) -> Result<ThreadPool, ThreadPoolBuildError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory_each = keystores.map(|keystore| keystore.kdf.working_memory()).max();
     let threads = fitting(cores, available_memory(), memory_each.unwrap_or(0));
     ThreadPoolBuilder::new().num_threads(threads).build()
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// As many as there are cores and as half of the memory holds, but one at least.

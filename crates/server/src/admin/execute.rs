@@ -1,15 +1,15 @@
 //! The work behind each request, on an opened store and vault.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use palisade_ethereum::{Network, PublicKey};
-use palisade_keys::{BlsSecretKey, NewKey, Scheme, Vault, key_id};
-use palisade_protect::{Bound, Epoch, EthereumRecord, KeyId, Record, StopLine};
-use palisade_store::{Admission, Snapshot, Store, StoreError};
+use palisade_keys::{BlsSecretKey, Scheme, Vault, key_id};
+use palisade_protect::{Bound, Digest, Epoch, EthereumRecord, KeyId, Record, Slot, StopLine};
+use palisade_store::{FaultReason, Snapshot, Store};
 
-use super::history;
-use super::{AdminError, Answer, JournalReport, KeyRow, Past, PublicKeyText, Request, Status};
+use super::history::{self, History};
+use super::past::{self, PreparedPast};
+use super::{AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, keys};
 
 /// What a request works on.
 pub struct Parts<'a> {
@@ -26,7 +26,8 @@ pub struct Parts<'a> {
 /// A request whose slow part that needs no home is done: a running guard does that part away from
 /// the ledger's thread, where signing would wait for it.
 pub(super) enum Prepared {
-    Import(BTreeMap<PublicKey, BlsSecretKey>, Past),
+    Import(BTreeMap<PublicKey, BlsSecretKey>, PreparedPast),
+    History(History),
     Other(Request),
 }
 
@@ -35,38 +36,38 @@ pub(super) enum Prepared {
 /// # Errors
 /// [`AdminError`]; nothing is half-done.
 pub fn execute(request: Request, parts: Parts<'_>) -> Result<Answer, AdminError> {
-    run(prepare(request)?, parts)
+    let prepared = prepare(request, parts.store.genesis_validators_root())?;
+    run(prepared, parts)
 }
 
-pub(super) fn prepare(request: Request) -> Result<Prepared, AdminError> {
-    let Request::KeysImport { secrets, past } = request else {
-        return Ok(Prepared::Other(request));
-    };
-    let mut keys = BTreeMap::new();
-    for (index, text) in secrets.iter().enumerate() {
-        // Computes the public key, which takes longest of all.
-        let secret = BlsSecretKey::from_hex(text).map_err(|error| {
-            AdminError::usage("bad-secret-key", format!("secret number {}: {error}", index + 1))
-        })?;
-        keys.insert(PublicKey(secret.public_key().0), secret);
-    }
-    Ok(Prepared::Import(keys, past))
+/// `pinned` is the home's genesis validators root, if it is known.
+pub(super) fn prepare(request: Request, pinned: Option<Digest>) -> Result<Prepared, AdminError> {
+    Ok(match request {
+        Request::KeysImport { secrets, past } => {
+            Prepared::Import(keys::open_all(&secrets)?, past::prepare(past, pinned)?)
+        }
+        Request::HistoryImport { interchange } => {
+            Prepared::History(history::read(interchange.as_bytes(), pinned)?)
+        }
+        other => Prepared::Other(other),
+    })
 }
 
 pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, AdminError> {
     let request = match prepared {
-        Prepared::Import(keys, past) => return keys_import(&mut parts, keys, past),
+        Prepared::Import(keys, past) => return keys::import(&mut parts, keys, past),
+        Prepared::History(history) => return history::import(&mut parts, &history),
         Prepared::Other(request) => request,
     };
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
-        Request::KeysImport { .. } => {
+        Request::KeysImport { .. } | Request::HistoryImport { .. } => {
             Err(AdminError::could_not("internal-error", "an import that was not prepared"))
         }
-        Request::KeysRemove { public_keys } => keys_remove(&mut parts, public_keys),
+        Request::KeysRetire { public_keys } => keys::retire(&mut parts, &public_keys),
+        Request::KeysRemove { public_keys } => keys::remove(&mut parts, &public_keys),
         Request::HistoryExport { public_keys } => history::export(&parts, &public_keys),
-        Request::HistoryImport { interchange } => history::import(&mut parts, &interchange),
         Request::JournalVerify => {
             journal_verify(&parts.store.snapshot().map_err(|error| AdminError::store(&error))?)
         }
@@ -134,106 +135,6 @@ fn key_row(public_key: PublicKey, record: Option<&Record>) -> KeyRow {
     }
 }
 
-fn keys_import(
-    parts: &mut Parts<'_>,
-    keys: BTreeMap<PublicKey, BlsSecretKey>,
-    past: Past,
-) -> Result<Answer, AdminError> {
-    let records = records_for(parts, keys.keys(), past)?;
-    let (duplicates, imported): (Vec<_>, Vec<_>) =
-        keys.keys().copied().partition(|key| parts.vault.contains(&id_of(key)));
-    // The record first: a key that is in the vault without one would be a key without a past.
-    let admissions: Vec<_> = records
-        .into_iter()
-        .map(|(public_key, record)| Admission {
-            key: id_of(&public_key),
-            public_key: public_key.0.to_vec(),
-            record,
-        })
-        .collect();
-    parts.store.admit(&admissions).map_err(|e| AdminError::store(&e))?;
-    let new_keys = keys
-        .into_iter()
-        .filter(|(public_key, _)| !duplicates.contains(public_key))
-        .map(|(_, secret)| NewKey::bls(secret))
-        .collect();
-    parts.vault.add(new_keys).map_err(AdminError::vault)?;
-    let texts = |keys: Vec<PublicKey>| keys.into_iter().map(PublicKeyText).collect();
-    Ok(Answer::Imported { imported: texts(imported), duplicates: texts(duplicates) })
-}
-
-fn records_for<'a>(
-    parts: &mut Parts<'_>,
-    keys: impl Iterator<Item = &'a PublicKey>,
-    past: Past,
-) -> Result<BTreeMap<PublicKey, Record>, AdminError> {
-    match past {
-        Past::Fresh => Ok(keys.map(|key| (*key, Record::fresh_ethereum())).collect()),
-        Past::FromNow => {
-            let record = Record::Ethereum(from_now(parts.network)?);
-            Ok(keys.map(|key| (*key, record)).collect())
-        }
-        Past::History(text) => {
-            let history = history::read(parts, text.as_bytes())?;
-            keys.map(|key| {
-                let record = history.get(key).ok_or_else(|| {
-                    AdminError::usage(
-                        "history-incomplete",
-                        format!(
-                            "the history holds nothing about key {key}; nothing was imported. \
-                             Bring a complete history, or import this key by itself with --fresh \
-                             or --from-now"
-                        ),
-                    )
-                })?;
-                Ok((*key, Record::Ethereum(*record)))
-            })
-            .collect()
-        }
-        Past::HistoryOrFromNow(text) => {
-            let history = history::read(parts, text.as_bytes())?;
-            let record_of = |key: &PublicKey| match history.get(key) {
-                Some(record) => Ok(Record::Ethereum(*record)),
-                None => from_now(parts.network).map(Record::Ethereum),
-            };
-            keys.map(|key| Ok((*key, record_of(key)?))).collect()
-        }
-    }
-}
-
-/// A record that forbids everything up to the end of the present epoch.
-pub(super) fn from_now(network: &Network) -> Result<EthereumRecord, AdminError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let slot = network.slot_at(now).ok_or_else(|| {
-        AdminError::usage(
-            "genesis-time-unknown",
-            format!(
-                "the present epoch of network {:?} cannot be told: its genesis time is not known, \
-                 or lies in the future. Use --fresh or --history, or give GENESIS_TIME in the \
-                 network's file",
-                network.name
-            ),
-        )
-    })?;
-    let epoch = network.epoch_of(slot);
-    Ok(EthereumRecord::from_now(network.last_slot_of(epoch), epoch))
-}
-
-fn keys_remove(
-    parts: &mut Parts<'_>,
-    public_keys: Vec<PublicKeyText>,
-) -> Result<Answer, AdminError> {
-    let (removed, not_found): (Vec<_>, Vec<_>) =
-        public_keys.iter().copied().partition(|key| parts.vault.contains(&id_of(&key.0)));
-    let interchange = history::text_of(parts, &public_keys)?.0;
-    let ids: Vec<_> = removed.iter().map(|key| id_of(&key.0)).collect();
-    if !ids.is_empty() {
-        parts.vault.remove(&ids).map_err(AdminError::vault)?;
-        parts.store.retire(&ids).map_err(|e| AdminError::store(&e))?;
-    }
-    Ok(Answer::Removed { removed, not_found, interchange })
-}
-
 /// Replays the journal of one moment; the guard goes on signing meanwhile.
 pub(super) fn journal_verify(snapshot: &Snapshot) -> Result<Answer, AdminError> {
     let report = match snapshot.verify_journal() {
@@ -245,14 +146,20 @@ pub(super) fn journal_verify(snapshot: &Snapshot) -> Result<Answer, AdminError> 
             head: summary.head.to_string(),
             fault: None,
         },
-        Err(fault) => JournalReport {
-            holds: false,
-            entries: fault.entries_that_hold(),
-            first_time_unix_ms: None,
-            last_time_unix_ms: None,
-            head: String::new(),
-            fault: Some(fault.to_string()),
-        },
+        Err(fault) => {
+            // Not the journal's fault: whether it holds cannot be told.
+            if let FaultReason::Unreadable(error) = fault.reason() {
+                return Err(AdminError::store(error));
+            }
+            JournalReport {
+                holds: false,
+                entries: fault.entries_that_hold(),
+                first_time_unix_ms: None,
+                last_time_unix_ms: None,
+                head: String::new(),
+                fault: Some(fault.to_string()),
+            }
+        }
     };
     Ok(Answer::Journal(report))
 }
@@ -264,10 +171,7 @@ fn stop_line(
     below: Option<u64>,
 ) -> Result<Answer, AdminError> {
     let slots = parts.network.slots_per_epoch();
-    let bound = |epoch: u64| Bound {
-        epoch: Epoch(epoch),
-        slot: palisade_protect::Slot(epoch.saturating_mul(slots)),
-    };
+    let bound = |epoch: u64| Bound { epoch: Epoch(epoch), slot: Slot(epoch.saturating_mul(slots)) };
     let line = StopLine { at_or_above: at_or_above.map(bound), below: below.map(bound) };
     let keys: Vec<KeyId> = if public_keys.is_empty() {
         let infos = parts.store.key_infos().map_err(|e| AdminError::store(&e))?;
@@ -279,11 +183,11 @@ fn stop_line(
     Ok(Answer::StopLineSet { keys: keys.len() })
 }
 
-pub(super) fn lowest_stop_line(store: &Store) -> Result<Option<Bound>, StoreError> {
-    let line = |record: &Record| match record {
+/// From the records in memory: no reading of the file for a request that anybody may send.
+pub(super) fn lowest_stop_line(store: &Store) -> Option<Bound> {
+    let line = |record: Record| match record {
         Record::Ethereum(ethereum) => ethereum.stop_line.at_or_above,
         _ => None,
     };
-    let infos = store.key_infos()?;
-    Ok(infos.iter().filter_map(|info| line(&info.record)).min_by_key(|bound| bound.epoch))
+    store.records().filter_map(|(_, record, _)| line(record)).min_by_key(|bound| bound.epoch)
 }

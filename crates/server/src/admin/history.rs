@@ -50,9 +50,16 @@ pub(super) fn text_of(
     Ok((text, count))
 }
 
-pub(super) fn import(parts: &mut Parts<'_>, text: &str) -> Result<Answer, AdminError> {
-    let history = read(parts, text.as_bytes())?;
-    let admissions: Vec<_> = history
+/// A parsed history.
+pub(super) struct History {
+    pub(super) records: BTreeMap<PublicKey, EthereumRecord>,
+    /// The network that the file says it is for, when the home is still to learn it.
+    pub(super) root_to_pin: Option<Digest>,
+}
+
+pub(super) fn import(parts: &mut Parts<'_>, history: &History) -> Result<Answer, AdminError> {
+    let histories: Vec<_> = history
+        .records
         .iter()
         .map(|(public_key, record)| Admission {
             key: id_of(public_key),
@@ -60,26 +67,27 @@ pub(super) fn import(parts: &mut Parts<'_>, text: &str) -> Result<Answer, AdminE
             record: Record::Ethereum(*record),
         })
         .collect();
-    parts.store.raise(&admissions).map_err(|error| AdminError::store(&error))?;
-    Ok(Answer::HistoryImported { keys: admissions.len() })
+    parts.store.raise(&histories).map_err(|error| AdminError::store(&error))?;
+    pin(parts, history.root_to_pin)?;
+    Ok(Answer::HistoryImported { keys: histories.len() })
 }
 
-/// Parses and checks a history for this home's network; pins a network that is still to be learned.
-pub(super) fn read(
-    parts: &mut Parts<'_>,
-    text: &[u8],
-) -> Result<BTreeMap<PublicKey, EthereumRecord>, AdminError> {
-    let pinned = parts.store.genesis_validators_root();
+/// Pins what a history taught, after the history itself is in: only a whole import teaches. A root
+/// that was learned from elsewhere meanwhile stays, and this one is refused.
+pub(super) fn pin(parts: &mut Parts<'_>, root: Option<Digest>) -> Result<(), AdminError> {
+    let Some(root) = root else { return Ok(()) };
+    parts.store.pin_genesis_validators_root(root).map_err(|error| AdminError::store(&error))
+}
+
+/// Parses and checks a history; `pinned` is the home's genesis validators root, if it is known.
+pub(super) fn read(text: &[u8], pinned: Option<Digest>) -> Result<History, AdminError> {
     let root = match pinned {
         Some(root) => root,
         None => named_root(text)?,
     };
-    let history = interchange::read(text, &root).map_err(|error| refused(&error))?;
-    // Only a file that is good as a whole says which network this is.
-    if pinned.is_none() && root != UNKNOWN_ROOT {
-        parts.store.pin_genesis_validators_root(root).map_err(|error| AdminError::store(&error))?;
-    }
-    Ok(history)
+    let records = interchange::read(text, &root).map_err(|error| refused(&error))?;
+    let root_to_pin = (pinned.is_none() && root != UNKNOWN_ROOT).then_some(root);
+    Ok(History { records, root_to_pin })
 }
 
 /// An operator's history file says which network it is for: that is as good as a first request.

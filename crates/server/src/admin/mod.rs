@@ -10,6 +10,8 @@
 pub mod client;
 mod execute;
 mod history;
+mod keys;
+mod past;
 pub mod socket;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,9 +38,9 @@ pub enum Past {
     FromNow,
     /// Their history, as EIP-3076 text; it must name every key.
     History(String),
-    /// The same, but a key that the text does not name starts from now (the key manager API, whose
-    /// standard leaves the history optional).
-    HistoryOrFromNow(String),
+    /// The same, but a key that it does not name starts from now unless it is in service here
+    /// already (the key manager API, whose standard leaves the history optional).
+    HistoryOrFromNow(Option<String>),
 }
 
 /// One thing to do.
@@ -57,7 +59,12 @@ pub enum Request {
         /// What is known of their past.
         past: Past,
     },
-    /// Remove keys; their records stay.
+    /// Take keys out of service, and export their history, which is final from then on.
+    KeysRetire {
+        /// Which.
+        public_keys: Vec<PublicKeyText>,
+    },
+    /// Retire keys and remove their secrets; their records stay.
     KeysRemove {
         /// Which.
         public_keys: Vec<PublicKeyText>,
@@ -107,6 +114,11 @@ pub enum Answer {
         imported: Vec<PublicKeyText>,
         /// Already here; their records were merged to the stricter.
         duplicates: Vec<PublicKeyText>,
+        /// Start from the present epoch: as asked, or because they have signed here before and are
+        /// not fresh.
+        from_now: Vec<PublicKeyText>,
+        /// That epoch.
+        from_epoch: Option<u64>,
     },
     /// To [`Request::KeysRemove`].
     Removed {
@@ -247,7 +259,8 @@ impl Administrator {
             let snapshot = snapshot.and_then(|snapshot| snapshot);
             return execute::journal_verify(&snapshot.map_err(|error| AdminError::store(&error))?);
         }
-        let prepared = execute::prepare(request)?;
+        let pinned = self.engine.genesis_validators_root();
+        let prepared = execute::prepare(request, pinned)?;
         let vault = Arc::clone(&self.vault);
         let configured_keys = Arc::clone(&self.configured_keys);
         let engine = Arc::clone(&self.engine);
@@ -271,7 +284,7 @@ impl Administrator {
     /// # Errors
     /// When the ledger cannot tell.
     pub fn lowest_stop_line(&self) -> Result<Option<Bound>, StoreError> {
-        self.ledger.call(|store| execute::lowest_stop_line(store))?
+        self.ledger.call(|store| execute::lowest_stop_line(store))
     }
 
     /// How many keys the vault holds, usable or not.

@@ -1,25 +1,29 @@
 //! The engine: one plain message in, one plain outcome out.
 //!
-//! The way of a request: parse strictly → is the key here → may this client ask this → is it this
+//! The way of a request: is the key here → parse strictly → may this client ask this → is it this
 //! network → ledger (one durable commit for whatever has queued) → sign with the permit. Nothing
 //! here knows HTTP: the messages could as well cross a socket between two processes.
 //!
-//! Invariants: no signature without a [`Permit`]; a full ledger queue is answered at once
-//! ([`Denial::Overloaded`]) and never waited for; what the client claims about itself or about the
-//! signing root is compared, never trusted.
+//! Invariants: no signature without a [`Permit`]; a full ledger queue, too many signatures under way
+//! and too many large requests are answered at once ([`Denial::Overloaded`]) and never waited for;
+//! what the client claims about itself or about the signing root is compared, never trusted.
 
+mod batch;
 mod keychain;
+mod network;
 mod outcome;
+mod reader;
 mod recent;
 
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use palisade_ethereum::{Network, PublicKey, SigningRequest, parse_batch, parse_request};
+use palisade_ethereum::{Network, PublicKey, SigningRequest, parse_request};
 use palisade_protect::{Denied, Digest, Duty, Intent, KeyId, Permit};
 use palisade_store::{LedgerHandle, StoreError};
 use tokio::sync::oneshot;
 
+pub use batch::BatchAnswer;
 pub use keychain::Keychain;
 pub use outcome::{Denial, Outcome};
 pub use recent::{Decision, Recent, Verdict};
@@ -38,12 +42,8 @@ pub struct Engine {
     ledger: LedgerHandle,
     metrics: Metrics,
     recent: Recent,
-}
-
-/// Which part of a batch belongs to which key, and what became of it.
-pub struct BatchAnswer {
-    /// The keys as asked for, in order, each with its outcome.
-    pub results: Vec<(PublicKey, Outcome)>,
+    reader: reader::Reader,
+    batch_signatures: batch::SignatureBudget,
 }
 
 impl Engine {
@@ -65,6 +65,8 @@ impl Engine {
             ledger,
             metrics,
             recent: Recent::default(),
+            reader: reader::Reader::default(),
+            batch_signatures: batch::SignatureBudget::default(),
         }
     }
 
@@ -72,49 +74,24 @@ impl Engine {
     pub async fn sign(&self, client: &Client, public_key: &str, body: &[u8]) -> Outcome {
         let started = Instant::now();
         let keychain = self.keychain();
-        let request = parse_request(body, &self.network).map_err(Denial::from);
-        let kind = request.as_ref().ok().map(|request| request.kind);
-        let found = keychain.find(public_key).ok_or_else(|| Denial::unknown_key(public_key));
-        let outcome = match (found, request) {
-            // An unknown key is reported before a malformed body: it is the more likely mistake.
-            (Err(denial), _) | (Ok(_), Err(denial)) => Err(denial),
-            (Ok((public_key, key)), Ok(request)) => {
-                let outcome =
-                    self.decide_and_sign(client, &keychain, public_key, key, &request).await;
-                self.recent.note(client, &public_key, &request, &outcome);
-                outcome
+        // The key first: whoever names a key that is not here makes no work.
+        let Some((public_key, key)) = keychain.find(public_key) else {
+            let outcome = Err(Denial::unknown_key(public_key));
+            self.metrics.observe_signing(None, &outcome, started.elapsed());
+            return outcome;
+        };
+        let request = match self.reader.read(body, &self.network, parse_request).await {
+            Ok(request) => request,
+            Err(denial) => {
+                let outcome = Err(denial);
+                self.metrics.observe_signing(None, &outcome, started.elapsed());
+                return outcome;
             }
         };
-        self.metrics.observe_signing(kind, &outcome, started.elapsed());
+        let outcome = self.decide_and_sign(client, &keychain, public_key, key, &request).await;
+        self.recent.note(client, &public_key, &request, &outcome);
+        self.metrics.observe_signing(Some(request.kind), &outcome, started.elapsed());
         outcome
-    }
-
-    /// Signs one message with many keys. One failure does not touch the others.
-    ///
-    /// # Errors
-    /// When the request as a whole cannot be read.
-    pub async fn sign_batch(&self, client: &Client, body: &[u8]) -> Result<BatchAnswer, Denial> {
-        let started = Instant::now();
-        let keychain = self.keychain();
-        let batch = parse_batch(body, &self.network)?;
-        let request = batch.request;
-        let network = self.check_network(&request).await;
-        let admitted: Vec<Result<KeyId, Denial>> = batch
-            .identifiers
-            .iter()
-            .map(|public_key| {
-                let key = keychain.id(public_key).ok_or_else(|| Denial::unknown_key(public_key))?;
-                Policy::check(client, Operation::of(request.kind), Some(public_key))?;
-                network.clone().map(|()| key)
-            })
-            .collect();
-        let outcomes = self.authorise_and_sign_all(&keychain, admitted, request.intent).await;
-        let results: Vec<_> = batch.identifiers.into_iter().zip(outcomes).collect();
-        for (public_key, outcome) in &results {
-            self.recent.note(client, public_key, &request, outcome);
-            self.metrics.observe_signing(Some(request.kind), outcome, started.elapsed());
-        }
-        Ok(BatchAnswer { results })
     }
 
     /// The keys that `client` may see, in order.
@@ -198,28 +175,6 @@ impl Engine {
         keychain.ring().sign(permit).map_err(Denial::from)
     }
 
-    async fn authorise_and_sign_all(
-        &self,
-        keychain: &Arc<Keychain>,
-        admitted: Vec<Result<KeyId, Denial>>,
-        intent: Intent,
-    ) -> Vec<Outcome> {
-        let batch: Vec<_> =
-            admitted.iter().filter_map(|key| key.as_ref().ok()).map(|key| (*key, intent)).collect();
-        let permits = match self.authorise(batch).await {
-            Ok(permits) => permits,
-            Err(denial) => {
-                return admitted.into_iter().map(|key| key.and(Err(denial.clone()))).collect();
-            }
-        };
-        let mut signed = sign_in_parallel(Arc::clone(keychain), permits).await.into_iter();
-        let missing = || Err(Denial::bug("the ledger answered too few"));
-        admitted
-            .into_iter()
-            .map(|key| key.and_then(|_| signed.next().unwrap_or_else(missing)))
-            .collect()
-    }
-
     async fn authorise(&self, batch: Vec<(KeyId, Intent)>) -> Result<Authorised, Denial> {
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -232,57 +187,6 @@ impl Engine {
         self.ledger.authorise(batch, deliver).map_err(|_| Denial::Overloaded)?;
         answer.await.map_err(|_| Denial::bug("the ledger thread ended"))
     }
-
-    async fn check_network(&self, request: &SigningRequest) -> Result<(), Denial> {
-        let Some(given) = request.genesis_validators_root else { return Ok(()) };
-        match self.genesis_validators_root() {
-            Some(pinned) if pinned == given => Ok(()),
-            Some(pinned) => Err(Denial::WrongGenesis { pinned, given }),
-            None => self.learn_genesis(given).await,
-        }
-    }
-
-    /// Trust on first use, made durable before anything is signed on the strength of it.
-    async fn learn_genesis(&self, given: Digest) -> Result<(), Denial> {
-        let ledger = self.ledger.clone();
-        let pin = move || {
-            ledger.call(move |store| {
-                if store.genesis_validators_root().is_none() {
-                    store.pin_genesis_validators_root(given)?;
-                }
-                Ok(store.genesis_validators_root())
-            })
-        };
-        let pinned = tokio::task::spawn_blocking(pin)
-            .await
-            .map_err(|_| Denial::bug("the pinning task ended"))?
-            .map_err(Denial::from_store)?
-            .map_err(Denial::from_store)?;
-        *self.genesis.write().unwrap_or_else(std::sync::PoisonError::into_inner) = pinned;
-        match pinned {
-            Some(pinned) if pinned == given => {
-                tracing::info!(genesis_validators_root = %given, "network pinned");
-                Ok(())
-            }
-            Some(pinned) => Err(Denial::WrongGenesis { pinned, given }),
-            None => Err(Denial::bug("the genesis root was not pinned")),
-        }
-    }
-}
-
-/// Signs on all processors; the permits are consumed in order.
-async fn sign_in_parallel(keychain: Arc<Keychain>, permits: Authorised) -> Vec<Outcome> {
-    use rayon::prelude::*;
-    let count = permits.len();
-    let sign_all = move || {
-        let sign_one = |permit: Result<Permit, Denied<StoreError>>| -> Outcome {
-            keychain.ring().sign(permit?).map_err(Denial::from)
-        };
-        permits.into_par_iter().map(sign_one).collect::<Vec<Outcome>>()
-    };
-    tokio::task::spawn_blocking(sign_all)
-        .await
-        .unwrap_or_else(|_| vec![Err(Denial::bug("a signing task panicked")); count])
 }
 
 /// Whether a duty leaves a trace in the ledger.

@@ -10,7 +10,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use palisade_ethereum::PublicKey;
-use palisade_keys::{BlsSecretKey, Password, keystore};
+use palisade_keys::{BlsSecretKey, Password, import};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -146,11 +146,9 @@ fn import_all(
     client: &Client,
     body: ImportBody,
 ) -> Result<Vec<Status>, AdminError> {
-    let decrypted = decrypt_all(client, &body.keystores, body.passwords)?;
-    let past = match body.slashing_protection {
-        Some(text) if !text.trim().is_empty() => Past::HistoryOrFromNow(text),
-        _ => Past::FromNow,
-    };
+    let decrypted = decrypt_all(client, body.keystores, body.passwords);
+    let history = body.slashing_protection.filter(|text| !text.trim().is_empty());
+    let past = Past::HistoryOrFromNow(history);
     let secrets: Vec<_> = decrypted.iter().flatten().map(BlsSecretKey::to_hex).collect();
     let Answer::Imported { duplicates, .. } =
         administrator.execute(Request::KeysImport { secrets, past })?
@@ -160,28 +158,21 @@ fn import_all(
     Ok(decrypted.iter().map(|result| import_status(result, &duplicates)).collect())
 }
 
-/// Opens the key stores on half of the processors, and on threads of their own: signing goes on.
 fn decrypt_all(
     client: &Client,
-    keystores: &[Zeroizing<String>],
+    keystores: Vec<Zeroizing<String>>,
     passwords: Vec<Zeroizing<String>>,
-) -> Result<Vec<Result<BlsSecretKey, String>>, AdminError> {
-    use rayon::prelude::*;
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(processors.div_ceil(2))
-        .build()
-        .map_err(|error| AdminError::could_not("no-threads", error.to_string()))?;
-    let decrypt_one = |(text, password): (&Zeroizing<String>, _)| {
-        let secret = keystore::decrypt(text.as_bytes(), &Password::new(password))
-            .map_err(|error| error.to_string())?;
-        if Policy::sees(client, &PublicKey(secret.public_key().0)) {
-            Ok(secret)
-        } else {
-            Err(NOT_ITS_KEY.to_owned())
-        }
+) -> Vec<Result<BlsSecretKey, String>> {
+    let passwords = passwords.into_iter().map(Password::new);
+    let keystores: Vec<_> = keystores.into_iter().zip(passwords).collect();
+    let its_own = |secret: BlsSecretKey| {
+        let is_its_own = Policy::sees(client, &PublicKey(secret.public_key().0));
+        if is_its_own { Ok(secret) } else { Err(NOT_ITS_KEY.to_owned()) }
     };
-    Ok(pool.install(|| keystores.par_iter().zip(passwords).map(decrypt_one).collect()))
+    import::decrypt_each(&keystores)
+        .into_iter()
+        .map(|result| result.map_err(|error| error.to_string()).and_then(its_own))
+        .collect()
 }
 
 fn import_status(result: &Result<BlsSecretKey, String>, duplicates: &[PublicKeyText]) -> Status {
