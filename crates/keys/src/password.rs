@@ -1,7 +1,8 @@
 //! Passwords as people type them and as key derivation reads them.
 //!
 //! Invariant: wiped on drop, never printed. What is derived from is the EIP-2335 form: NFKD,
-//! without C0, C1 and Delete control codes, in UTF-8. That also drops the line end of a password file.
+//! without C0, C1 and Delete control codes, in UTF-8. That also drops the line end of a password
+//! file.
 
 use std::fmt;
 

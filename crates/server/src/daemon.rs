@@ -17,7 +17,7 @@ use crate::admin::{Administrator, socket};
 use crate::config::Config;
 use crate::engine::{Engine, Keychain};
 use crate::home::{Home, HomeError, OpenHome};
-use crate::http::{Reloader, Shared, metrics_router, signing_router};
+use crate::http::{BodyBudget, Reloader, Shared, metrics_router, signing_router};
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::readiness::ReadinessProbe;
@@ -116,6 +116,7 @@ fn share(
         readiness: Arc::new(ReadinessProbe::new(Arc::clone(engine), Arc::clone(administrator))),
         body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
         max_body_bytes: config.limits.max_body_bytes,
+        body_budget: BodyBudget::new(config.limits.max_body_bytes),
         allowed_hosts: Arc::new(config.listen.allowed_hosts.clone()),
     }
 }

@@ -1,9 +1,9 @@
 //! Sockets: accept, TLS, HTTP/1.1, limits, and a drain that lets requests under way finish.
 //!
 //! Invariants: the number of connections is bounded, further ones wait to be accepted; a connection
-//! must bring its first request soon, and later ones within the idle time, or it is closed; after
-//! the stop signal no connection is accepted and each open one ends with the request that it is
-//! serving.
+//! must bring its first request soon, later ones within the idle time, and must take its answers,
+//! or it is closed; after the stop signal no connection is accepted and each open one ends with the
+//! request that it is serving.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -23,6 +24,9 @@ use crate::http::ConnectionCertificate;
 use crate::log_budget::LogBudget;
 use crate::metrics::Metrics;
 use crate::policy::Fingerprint;
+
+/// How long a client may leave its answer untaken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -187,6 +191,8 @@ impl Connection {
     {
         let Self { router, first_request_timeout, idle_timeout, mut stop, .. } = self;
         let asked = Arc::new(AtomicBool::new(false));
+        let mut timed = TimeoutStream::new(stream);
+        timed.set_write_timeout(Some(WRITE_TIMEOUT));
         let has_asked = Arc::clone(&asked);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
@@ -198,7 +204,7 @@ impl Connection {
             .header_read_timeout(idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(timed)), service);
         tokio::pin!(connection);
         let silent = async {
             tokio::time::sleep(first_request_timeout).await;

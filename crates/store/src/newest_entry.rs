@@ -68,8 +68,8 @@ impl Ends {
     }
 }
 
-/// Each event must stand in the record, unless a later one of the entry says it anew. From the back,
-/// so that what is superseded is known when it comes: an import can have 100,000 events.
+/// Each event must stand in the record, unless a later one of the entry says it anew. From the
+/// back, so that what is superseded is known when it comes: an import can have 100,000 events.
 fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), KeyId> {
     let mut later = Later::default();
     events.iter().rev().try_for_each(|event| {

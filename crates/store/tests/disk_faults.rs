@@ -300,7 +300,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let asked = proptest::collection::vec((1..4_u8, intent), 1..12);
     prop_oneof![
         8 => asked.prop_map(Step::Ask),
-        1 => (1..5_u8, 0..12_u64, 0..8_u64).prop_map(|(k, slot, epoch)| Step::Raise(k, slot, epoch)),
+        1 => (1..5_u8, 0..12_u64, 0..8_u64)
+            .prop_map(|(k, slot, epoch)| Step::Raise(k, slot, epoch)),
         1 => (1..4_u8).prop_map(Step::Retire),
         1 => (1..4_u8).prop_map(Step::Admit),
         1 => Just(Step::Checkpoint),
@@ -345,7 +346,11 @@ fn take_steps(store: &mut Store, promises: &mut Promises, steps: &mut &[Step]) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Random work on disks that fail again and again: over the whole life of the file no two
     /// permits conflict, and none is forgotten.

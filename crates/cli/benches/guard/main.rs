@@ -6,8 +6,8 @@
 //! to standard error, one JSON line for each measure to standard output. Never fails for being
 //! slow. `cargo bench -p palisade-cli --bench guard`
 //!
-//! `cargo bench -p palisade-cli --bench guard -- single burst` measures only these of start, single,
-//! burst and latency. `PALISADE_BIN` measures another build of the program instead.
+//! `cargo bench -p palisade-cli --bench guard -- single burst` measures only these of start,
+//! single, burst and latency. `PALISADE_BIN` measures another build of the program instead.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

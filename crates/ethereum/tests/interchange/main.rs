@@ -42,7 +42,10 @@ fn blocks(slots: &[u64]) -> Value {
 }
 
 fn votes(votes: &[(u64, u64)]) -> Value {
-    let vote = |(source, target): &(u64, u64)| json!({ "source_epoch": source.to_string(), "target_epoch": target.to_string() });
+    let vote = |(source, target): &(u64, u64)| {
+        let (source, target) = (source.to_string(), target.to_string());
+        json!({ "source_epoch": source, "target_epoch": target })
+    };
     votes.iter().map(vote).collect()
 }
 

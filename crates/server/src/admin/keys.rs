@@ -1,8 +1,8 @@
 //! Keys into a home and out of it.
 //!
-//! Invariants: a key's record is durable before its secret is in the vault; a key that is on its way
-//! out signs nothing from the moment at which its history is exported; what is left half-way by a
-//! crash is a key that does not sign, and the same command again finishes the work.
+//! Invariants: a key's record is durable before its secret is in the vault; a key that is on its
+//! way out signs nothing from the moment at which its history is exported; what is left half-way by
+//! a crash is a key that does not sign, and the same command again finishes the work.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,8 +1,8 @@
 //! What is known of the past of keys that arrive, as the records that they start with.
 //!
-//! Invariants: a record in the store is only ever merged with, never replaced; what the operator says
-//! is checked against what this home knows: a key that has signed here and left is not fresh, and a
-//! clock that is behind the journal does not tell the present.
+//! Invariants: a record in the store is only ever merged with, never replaced; what the operator
+//! says is checked against what this home knows: a key that has signed here and left is not fresh,
+//! and a clock that is behind the journal does not tell the present.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

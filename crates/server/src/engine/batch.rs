@@ -1,9 +1,9 @@
 //! One message, many keys.
 //!
-//! Invariants: results stand in the order of the request, and one failure does not touch the others;
-//! the signatures of batches that are under way at a time are bounded **before** anything is decided,
-//! so that no permit waits behind a stranger's work; when the client has gone, what is left of its
-//! batch is not signed.
+//! Invariants: results stand in the order of the request, and one failure does not touch the
+//! others; the signatures of batches that are under way at a time are bounded **before** anything
+//! is decided, so that no permit waits behind a stranger's work; when the client has gone, what is
+//! left of its batch is not signed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

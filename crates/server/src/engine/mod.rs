@@ -4,9 +4,9 @@
 //! network → ledger (one durable commit for whatever has queued) → sign with the permit. Nothing
 //! here knows HTTP: the messages could as well cross a socket between two processes.
 //!
-//! Invariants: no signature without a [`Permit`]; a full ledger queue, too many signatures under way
-//! and too many large requests are answered at once ([`Denial::Overloaded`]) and never waited for;
-//! what the client claims about itself or about the signing root is compared, never trusted.
+//! Invariants: no signature without a [`Permit`]; a full ledger queue, too many signatures under
+//! way and too many long requests are answered at once ([`Denial::Overloaded`]) and never waited
+//! for; what the client claims about itself or about the signing root is compared, never trusted.
 
 mod batch;
 mod keychain;

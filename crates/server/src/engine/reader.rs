@@ -1,7 +1,7 @@
 //! Reading requests without letting a long one stand in everybody's way.
 //!
-//! Invariant: on the threads that serve connections only short bodies are parsed and hashed; of long
-//! ones a bounded number is read at a time, elsewhere.
+//! Invariant: on the threads that serve connections only short bodies are parsed and hashed; of
+//! long ones a bounded number is read at a time, elsewhere.
 
 use std::sync::Arc;
 

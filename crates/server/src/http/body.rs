@@ -4,13 +4,19 @@
 //! while, because closing a connection on a client that is still sending would take the answer from
 //! it.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Shared, reply};
+
+/// What the budget is counted in, in bytes.
+const UNIT: usize = 1 << 10;
 
 /// How much of a body that is not wanted is read and forgotten.
 const MAX_FORGOTTEN_BYTES: u64 = 64 << 20;
@@ -21,18 +27,45 @@ enum Collected {
     Broken,
 }
 
-/// Reads the body, and puts it back as one piece.
-pub(super) async fn read(shared: &Shared, request: Request) -> Result<Request, Response> {
+/// What all bodies that are held at a time may take together.
+#[derive(Clone)]
+pub struct BodyBudget(Arc<Semaphore>);
+
+impl BodyBudget {
+    /// Room for 16 bodies of the longest kind, and for 64 MiB at least.
+    #[must_use]
+    pub fn new(max_body_bytes: usize) -> Self {
+        let bytes = max_body_bytes.saturating_mul(16).max(64 << 20);
+        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT as u64)).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+    }
+}
+
+/// Reads the body, and puts it back as one piece. What is returned with it is to be held until the
+/// request is done with.
+pub(super) async fn read(
+    shared: &Shared,
+    request: Request,
+) -> Result<(Request, Option<OwnedSemaphorePermit>), Response> {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
-        return Ok(Request::from_parts(parts, Body::empty()));
+        return Ok((Request::from_parts(parts, Body::empty()), None));
     }
     let limit = shared.max_body_bytes;
     if limit as u64 + forgettable(&parts.headers) < body.size_hint().lower() {
         return Err(too_long(limit));
     }
+    // A body without a length may become as long as is allowed.
+    let announced = body.size_hint().exact().unwrap_or(limit as u64).min(limit as u64);
+    let Some(room) = shared.body_budget.take(announced) else { return Err(no_room()) };
     match tokio::time::timeout(shared.body_timeout, collect(body, limit)).await {
-        Ok(Collected::Whole(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
+        Ok(Collected::Whole(bytes)) => {
+            Ok((Request::from_parts(parts, Body::from(bytes)), Some(room)))
+        }
         Ok(Collected::TooLong) => Err(too_long(limit)),
         Ok(Collected::Broken) => Err(reply::error(
             StatusCode::BAD_REQUEST,
@@ -80,6 +113,14 @@ async fn collect(mut body: Body, limit: usize) -> Collected {
         }
     }
     if length <= limit as u64 { Collected::Whole(kept.into()) } else { Collected::TooLong }
+}
+
+fn no_room() -> Response {
+    reply::error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "too many long bodies are being read; nothing was decided, try again",
+    )
 }
 
 fn too_long(limit: usize) -> Response {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -31,25 +32,49 @@ pub(super) async fn guard_request(
     next: Next,
 ) -> Response {
     let response = match admit(&shared, &request) {
-        Ok(client) => {
-            request.extensions_mut().insert(client);
+        Ok(Admitted::Stranger) => serve_stranger(&shared, request, next).await,
+        Ok(Admitted::Client(client)) => {
+            request.extensions_mut().insert(RecognisedClient(client));
             match body::read(&shared, request).await {
-                Ok(request) => next.run(request).await,
+                Ok((request, room)) => {
+                    let response = next.run(request).await;
+                    drop(room);
+                    response
+                }
                 Err(response) => response,
             }
         }
-        Err(mut response) => {
+        Err(response) => {
             body::forget(&shared, request).await;
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
+            closing(response)
         }
     };
     shared.engine.metrics().observe_response(response.status().as_u16());
     response
 }
 
+/// A path that is open to all: no body is kept, and the connection ends.
+async fn serve_stranger(shared: &Shared, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut empty = Request::from_parts(parts.clone(), Body::empty());
+    body::forget(shared, Request::from_parts(parts, body)).await;
+    empty.extensions_mut().insert(RecognisedClient(Arc::new(Client::nobody())));
+    closing(next.run(empty).await)
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+enum Admitted {
+    Client(Arc<Client>),
+    /// Not recognised, but the path is open to all.
+    Stranger,
+}
+
 #[expect(clippy::result_large_err, reason = "the error is the finished answer")]
-fn admit(shared: &Shared, request: &Request) -> Result<RecognisedClient, Response> {
+fn admit(shared: &Shared, request: &Request) -> Result<Admitted, Response> {
     check_host(shared, request.headers())?;
     check_origin(request.headers())?;
     let presented = presented(request).map_err(|()| {
@@ -57,10 +82,8 @@ fn admit(shared: &Shared, request: &Request) -> Result<RecognisedClient, Respons
     })?;
     let policy = shared.engine.policy();
     match policy.recognise(&presented) {
-        Ok(client) => Ok(RecognisedClient(Arc::clone(client))),
-        Err(_) if OPEN_PATHS.contains(&request.uri().path()) => {
-            Ok(RecognisedClient(Arc::new(Client::nobody())))
-        }
+        Ok(client) => Ok(Admitted::Client(Arc::clone(client))),
+        Err(_) if OPEN_PATHS.contains(&request.uri().path()) => Ok(Admitted::Stranger),
         Err(not_recognised) => Err(not_recognised.into_response()),
     }
 }

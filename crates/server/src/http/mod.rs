@@ -22,6 +22,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
+pub use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub use reload::Reloader;
 pub use reply::ErrorBody;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub body_timeout: Duration,
     /// The longest body.
     pub max_body_bytes: usize,
+    /// What all bodies that are held at a time may take.
+    pub body_budget: BodyBudget,
     /// Accepted `Host` headers; empty accepts all.
     pub allowed_hosts: Arc<Vec<String>>,
 }
