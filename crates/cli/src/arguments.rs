@@ -117,11 +117,11 @@ One line on standard output says when the guard is ready and where it listens; t
 standard error ($RUST_LOG sets its level, info by default). SIGTERM and SIGINT let requests under
 way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.")]
 pub(crate) struct RunArguments {
-    /// Where validator clients connect, instead of [listen] address
+    /// Where validator clients connect, instead of listen.address in palisade.toml
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Where metrics, health and the console are, instead of [metrics] address
+    /// Where metrics, health and the console are, instead of metrics.address in palisade.toml
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<SocketAddr>,
 

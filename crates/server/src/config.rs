@@ -327,7 +327,7 @@ address = "127.0.0.1:9001"
 [[client]]
 name = "local"
 anonymous = true
-allow = ["proposals", "attestations", "aggregation", "sync", "randao", "registration"]
+allow = ["proposals", "attestations", "aggregation", "sync", "randao", "registration", "deposits"]
 
 [[client]]
 name = "key-manager"

@@ -135,12 +135,6 @@ impl Home {
         self.0.join("unlock.secret")
     }
 
-    /// Whether there is a home here.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.config_path().exists()
-    }
-
     /// Makes a home, in a directory beside it that is renamed when all is written.
     ///
     /// # Errors
@@ -219,7 +213,8 @@ impl Home {
     }
 
     fn must_exist(&self) -> Result<(), HomeError> {
-        if self.exists() {
+        let config = self.config_path();
+        if config.try_exists().map_err(|error| could_not("look at", &config, &error))? {
             return Ok(());
         }
         Err(HomeError::Configuration(format!(

@@ -4,7 +4,7 @@
 //! a request, so that a client cannot make the series grow.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_ethereum::SigningType;
@@ -49,8 +49,8 @@ pub struct Metrics {
     keys: Gauge,
     ready: Gauge,
     ledger_queue: Gauge,
-    commits: Gauge,
-    commit_seconds: Gauge<f64, AtomicU64>,
+    commits: Counter<u64, AtomicU64>,
+    commit_seconds: Counter<f64, AtomicU64>,
     latencies: Arc<Latencies>,
 }
 
@@ -79,8 +79,8 @@ impl Metrics {
             keys: Gauge::default(),
             ready: Gauge::default(),
             ledger_queue: Gauge::default(),
-            commits: Gauge::default(),
-            commit_seconds: Gauge::default(),
+            commits: Counter::default(),
+            commit_seconds: Counter::default(),
             latencies: Arc::default(),
         };
         let mut registry = Registry::with_prefix("palisade");
@@ -132,8 +132,8 @@ impl Metrics {
             self.commits.clone(),
         );
         registry.register_with_unit(
-            "ledger_commit_mean",
-            "Mean duration of a durable commit since the start",
+            "ledger_commit",
+            "Time spent in durable commits since the start",
             Unit::Seconds,
             self.commit_seconds.clone(),
         );
@@ -171,8 +171,11 @@ impl Metrics {
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
         self.ready.set(i64::from(ready == Readiness::Ready));
         self.ledger_queue.set(i64::try_from(ledger.queue_depth).unwrap_or(i64::MAX));
-        self.commits.set(i64::try_from(ledger.commits).unwrap_or(i64::MAX));
-        self.commit_seconds.set(ledger.mean_commit.as_secs_f64());
+        // The ledger counts for itself; these two only show its counts.
+        self.commits.inner().store(ledger.commits, Ordering::Relaxed);
+        self.commit_seconds
+            .inner()
+            .store(ledger.commit_time.as_secs_f64().to_bits(), Ordering::Relaxed);
     }
 
     /// The upper bound of the bucket that holds the quantile `share` (0 to 1), in seconds.
@@ -208,24 +211,21 @@ pub struct LedgerState {
     pub queue_depth: usize,
     /// Durable commits since the start.
     pub commits: u64,
-    /// Their mean duration.
-    pub mean_commit: Duration,
+    /// How long they took together.
+    pub commit_time: Duration,
 }
 
 impl Latencies {
     fn observe(&self, seconds: f64) {
         let index = LATENCY_BUCKETS.partition_point(|bound| *bound < seconds);
         if let Some(count) = self.counts.get(index) {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn quantile(&self, share: f64) -> Option<f64> {
-        let counts: Vec<u64> = self
-            .counts
-            .iter()
-            .map(|count| count.load(std::sync::atomic::Ordering::Relaxed))
-            .collect();
+        let counts: Vec<u64> =
+            self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let total: u64 = counts.iter().sum();
         if total == 0 {
             return None;

@@ -35,7 +35,7 @@ fn the_template_is_valid_and_closed_by_default() {
     let policy = config.policy(home.path()).unwrap();
     let anonymous = policy.recognise(&Presented::default()).unwrap();
     for operation in Operation::ALL {
-        let closed = [Operation::Exits, Operation::Deposits, Operation::KeyManagement];
+        let closed = [Operation::Exits, Operation::KeyManagement];
         let allowed = Policy::check(anonymous, operation, None).is_ok();
         assert_eq!(allowed, !closed.contains(&operation), "{operation}");
     }

@@ -10,7 +10,7 @@ use crate::{Done, Outcome, output, target, unlock};
 pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
     // Before a passphrase is asked for twice.
     let genesis_validators_root = genesis_root(arguments.genesis_validators_root.as_deref())?;
-    if home.exists() {
+    if home.config_path().exists() {
         return Err(Failure::Usage(format!(
             "there is a home at {} already; it is never written over. Choose another directory \
              with --home",

@@ -131,7 +131,7 @@ fn send<'a>(
         let count = output::keys(from_now.len());
         if asked_for_fresh {
             output::line(&format!(
-                "Not fresh, because they have signed in this home before: {count}."
+                "Not fresh, because this home knows messages of theirs: {count}."
             ))?;
         }
         output::line(&format!(
@@ -163,14 +163,19 @@ fn list(home: &Home, arguments: &JsonArguments) -> Done {
 fn text_of(row: &KeyRow) -> String {
     let number =
         |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let line = |words: &str, epoch: Option<u64>| {
+        epoch.map_or_else(String::new, |epoch| format!(", stop-line: {words} epoch {epoch}"))
+    };
     format!(
-        "{}  {} {}  last slot {}, last epochs {} -> {}{}",
+        "{}  {} {}  last slot {}, last epochs {} -> {}{}{}{}",
         row.public_key.0,
         row.chain,
         row.r#type,
         number(row.last_slot),
         number(row.last_source_epoch),
         number(row.last_target_epoch),
+        line("nothing below", row.stop_below_epoch),
+        line("nothing from", row.stop_at_or_above_epoch),
         if row.usable { "" } else { "  NO RECORD: does not sign" },
     )
 }

@@ -152,7 +152,7 @@ fn an_exit_is_denied_unless_palisade_toml_allows_it() {
     let denied = guard.sign(KEYS[0], &exit(1));
     denied.is_error(412, "policy-denied", "`allow`");
     assert_eq!(denied.json()["evidence"]["asked"]["operation"], "exits");
-    home.configure("\"registration\"]", "\"registration\", \"exits\"]");
+    home.configure("\"deposits\"]", "\"deposits\", \"exits\"]");
     assert_eq!(guard.request("POST", "/reload", &[], "").status, 202);
     crate::support::eventually("the reload", || {
         guard.get("/reload").json()["status"] == "completed"

@@ -16,8 +16,10 @@
 mod support;
 
 mod bad_input;
+mod bounds;
 mod clients;
 mod contract;
+mod hardening;
 mod key_manager;
 mod openapi;
 mod races;

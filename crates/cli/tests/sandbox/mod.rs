@@ -121,6 +121,7 @@ fn redact_line(line: &str) -> String {
         let name = match digits.len() {
             13 if digits.starts_with('1') => Some("[MILLISECONDS]"),
             _ if out.ends_with("process ") => Some("[PID]"),
+            _ if out.ends_with("clock says epoch ") => Some("[EPOCH]"),
             _ if out.ends_with("127.0.0.1:") && digits.len() > 3 => Some("[PORT]"),
             _ => None,
         };

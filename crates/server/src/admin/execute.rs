@@ -132,6 +132,8 @@ fn key_row(public_key: PublicKey, record: Option<&Record>) -> KeyRow {
         last_slot: ethereum.proposal.map(|proposal| proposal.slot.0),
         last_source_epoch: ethereum.attestation.map(|attestation| attestation.source.0),
         last_target_epoch: ethereum.attestation.map(|attestation| attestation.target.0),
+        stop_at_or_above_epoch: ethereum.stop_line.at_or_above.map(|bound| bound.epoch.0),
+        stop_below_epoch: ethereum.stop_line.below.map(|bound| bound.epoch.0),
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) struct History {
 }
 
 pub(super) fn import(parts: &mut Parts<'_>, history: &History) -> Result<Answer, AdminError> {
+    can_pin(parts, history.root_to_pin)?;
     let histories: Vec<_> = history
         .records
         .iter()
@@ -72,8 +73,21 @@ pub(super) fn import(parts: &mut Parts<'_>, history: &History) -> Result<Answer,
     Ok(Answer::HistoryImported { keys: histories.len() })
 }
 
-/// Pins what a history taught, after the history itself is in: only a whole import teaches. A root
-/// that was learned from elsewhere meanwhile stays, and this one is refused.
+/// A history that was read for a home without a network may find that the home has learned another
+/// one meanwhile: it is refused before anything of it is in.
+pub(super) fn can_pin(parts: &Parts<'_>, root: Option<Digest>) -> Result<(), AdminError> {
+    match (parts.store.genesis_validators_root(), root) {
+        (Some(pinned), Some(given)) if pinned != given => {
+            Err(refused(&InterchangeError::WrongGenesisValidatorsRoot {
+                found: given,
+                expected: pinned,
+            }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Pins what a history taught, after the history itself is in: only a whole import teaches.
 pub(super) fn pin(parts: &mut Parts<'_>, root: Option<Digest>) -> Result<(), AdminError> {
     let Some(root) = root else { return Ok(()) };
     parts.store.pin_genesis_validators_root(root).map_err(|error| AdminError::store(&error))
@@ -86,7 +100,9 @@ pub(super) fn read(text: &[u8], pinned: Option<Digest>) -> Result<History, Admin
         None => named_root(text)?,
     };
     let records = interchange::read(text, &root).map_err(|error| refused(&error))?;
-    let root_to_pin = (pinned.is_none() && root != UNKNOWN_ROOT).then_some(root);
+    // An empty file says nothing, not even which network it is for.
+    let teaches = pinned.is_none() && root != UNKNOWN_ROOT && !records.is_empty();
+    let root_to_pin = teaches.then_some(root);
     Ok(History { records, root_to_pin })
 }
 

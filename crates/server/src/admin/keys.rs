@@ -35,6 +35,7 @@ pub(super) fn import(
     past: PreparedPast,
 ) -> Result<Answer, AdminError> {
     let judged = past::judge(parts, keys.keys(), past)?;
+    history::can_pin(parts, judged.root_to_pin)?;
     let admissions: Vec<Admission> = judged
         .records
         .into_iter()

@@ -114,8 +114,8 @@ pub enum Answer {
         imported: Vec<PublicKeyText>,
         /// Already here; their records were merged to the stricter.
         duplicates: Vec<PublicKeyText>,
-        /// Start from the present epoch: as asked, or because they have signed here before and are
-        /// not fresh.
+        /// Start from the present epoch: as asked, or because this home knows a past of theirs, so
+        /// that they are not fresh.
         from_now: Vec<PublicKeyText>,
         /// That epoch.
         from_epoch: Option<u64>,
@@ -190,6 +190,10 @@ pub struct KeyRow {
     pub last_source_epoch: Option<u64>,
     /// The highest signed target epoch.
     pub last_target_epoch: Option<u64>,
+    /// Nothing is signed at or above this epoch.
+    pub stop_at_or_above_epoch: Option<u64>,
+    /// Nothing is signed below this epoch.
+    pub stop_below_epoch: Option<u64>,
 }
 
 /// What a check of the journal found.

@@ -1,7 +1,7 @@
 //! What is known of the past of keys that arrive, as the records that they start with.
 //!
 //! Invariants: a record in the store is only ever merged with, never replaced; what the operator
-//! says is checked against what this home knows: a key that has signed here and left is not fresh,
+//! says is checked against what this home knows: a key that has a past here and left is not fresh,
 //! and a clock that is behind the journal does not tell the present.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub(super) fn judge<'a>(
     match past {
         PreparedPast::Fresh => {
             for key in keys {
-                if has_signed_here_and_left(parts, key)? {
+                if has_a_past(parts, key) && !is_in_service(parts, key)? {
                     judged.start_from_now(parts, key)?;
                 } else {
                     judged.records.insert(*key, Record::fresh_ethereum());
@@ -87,7 +87,12 @@ pub(super) fn judge<'a>(
                     None => judged.start_from_now(parts, key)?,
                 }
             }
-            judged.root_to_pin = history.and_then(|history| history.root_to_pin);
+            // Only a history that brought something teaches the network.
+            judged.root_to_pin = history
+                .filter(|history| {
+                    judged.records.keys().any(|key| history.records.contains_key(key))
+                })
+                .and_then(|history| history.root_to_pin);
         }
     }
     Ok(judged)
@@ -113,13 +118,13 @@ fn is_in_service(parts: &Parts<'_>, key: &PublicKey) -> Result<bool, AdminError>
     Ok(missing == 0 && parts.vault.contains(&id))
 }
 
-/// Imported history has no signing roots: a known root means that this guard signed it, and that
-/// nothing later was brought since.
-fn has_signed_here_and_left(parts: &Parts<'_>, key: &PublicKey) -> Result<bool, AdminError> {
-    let Some(Record::Ethereum(record)) = parts.store.record(&id_of(key)) else { return Ok(false) };
-    let signed = record.proposal.is_some_and(|last| last.root.is_some())
-        || record.attestation.is_some_and(|last| last.root.is_some());
-    Ok(signed && !is_in_service(parts, key)?)
+/// Whether this home knows of messages of the key: signed here, or brought as history.
+fn has_a_past(parts: &Parts<'_>, key: &PublicKey) -> bool {
+    match parts.store.record(&id_of(key)) {
+        Some(Record::Ethereum(record)) => record.proposal.is_some() || record.attestation.is_some(),
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// The epoch of the wall clock, if the clock can be believed.

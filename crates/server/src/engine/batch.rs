@@ -2,8 +2,9 @@
 //!
 //! Invariants: results stand in the order of the request, and one failure does not touch the
 //! others; the signatures of batches that are under way at a time are bounded **before** anything
-//! is decided, so that no permit waits behind a stranger's work; when the client has gone, what is
-//! left of its batch is not signed.
+//! is decided, so that no permit waits behind a stranger's work; when the request is dropped (a
+//! broken connection, a stop), what is left of its batch is not signed. A client that only closes
+//! its writing half still waits for its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -18,16 +18,21 @@ use super::{Shared, reply};
 /// What the budget is counted in, in bytes.
 const UNIT: usize = 1 << 10;
 
+/// Bodies up to this length are outside the budget: the number of connections bounds them.
+const SHORT_BYTES: u64 = 64 << 10;
+
 /// How much of a body that is not wanted is read and forgotten.
 const MAX_FORGOTTEN_BYTES: u64 = 64 << 20;
 
 enum Collected {
-    Whole(Bytes),
+    Whole(Bytes, Option<OwnedSemaphorePermit>),
     TooLong,
+    NoRoom,
     Broken,
 }
 
-/// What all bodies that are held at a time may take together.
+/// What all long bodies that are held at a time may take together. Counted as they arrive: what is
+/// only announced takes nothing from others.
 #[derive(Clone)]
 pub struct BodyBudget(Arc<Semaphore>);
 
@@ -39,9 +44,20 @@ impl BodyBudget {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
-    fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT as u64)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+    /// Brings what is held for a body up to its length so far. False when there is no room.
+    fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
+        let units = usize::try_from(length / UNIT as u64).unwrap_or(usize::MAX);
+        let missing = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits()));
+        let Ok(missing) = u32::try_from(missing) else { return false };
+        if length <= SHORT_BYTES || missing == 0 {
+            return true;
+        }
+        let Ok(more) = Arc::clone(&self.0).try_acquire_many_owned(missing) else { return false };
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        true
     }
 }
 
@@ -59,13 +75,12 @@ pub(super) async fn read(
     if limit as u64 + forgettable(&parts.headers) < body.size_hint().lower() {
         return Err(too_long(limit));
     }
-    // A body without a length may become as long as is allowed.
-    let announced = body.size_hint().exact().unwrap_or(limit as u64).min(limit as u64);
-    let Some(room) = shared.body_budget.take(announced) else { return Err(no_room()) };
-    match tokio::time::timeout(shared.body_timeout, collect(body, limit)).await {
-        Ok(Collected::Whole(bytes)) => {
-            Ok((Request::from_parts(parts, Body::from(bytes)), Some(room)))
+    let collecting = collect(body, limit, &shared.body_budget);
+    match tokio::time::timeout(shared.body_timeout, collecting).await {
+        Ok(Collected::Whole(bytes, room)) => {
+            Ok((Request::from_parts(parts, Body::from(bytes)), room))
         }
+        Ok(Collected::NoRoom) => Err(no_room()),
         Ok(Collected::TooLong) => Err(too_long(limit)),
         Ok(Collected::Broken) => Err(reply::error(
             StatusCode::BAD_REQUEST,
@@ -88,7 +103,9 @@ pub(super) async fn forget(shared: &Shared, request: Request) {
     let body = request.into_body();
     if !body.is_end_stream() && body.size_hint().lower() <= forgettable {
         // Whatever becomes of it, the answer stands.
-        drop(tokio::time::timeout(shared.body_timeout, collect(body, 0)).await);
+        drop(
+            tokio::time::timeout(shared.body_timeout, collect(body, 0, &shared.body_budget)).await,
+        );
     }
 }
 
@@ -97,22 +114,31 @@ fn forgettable(headers: &HeaderMap) -> u64 {
     if headers.contains_key(header::EXPECT) { 0 } else { MAX_FORGOTTEN_BYTES }
 }
 
-async fn collect(mut body: Body, limit: usize) -> Collected {
+async fn collect(mut body: Body, limit: usize, budget: &BodyBudget) -> Collected {
     let mut kept = Vec::new();
+    let mut held = None;
     let mut length: u64 = 0;
+    let mut has_room = true;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Collected::Broken };
         let Ok(data) = frame.into_data() else { continue };
         length = length.saturating_add(data.len() as u64);
-        if length <= limit as u64 {
-            kept.extend_from_slice(&data);
-        } else if length <= MAX_FORGOTTEN_BYTES {
-            kept = Vec::new();
-        } else {
+        if MAX_FORGOTTEN_BYTES < length {
             return Collected::TooLong;
         }
+        let fits = length <= limit as u64;
+        has_room = has_room && (!fits || budget.hold(&mut held, length));
+        if fits && has_room {
+            kept.extend_from_slice(&data);
+        } else {
+            (kept, held) = (Vec::new(), None);
+        }
     }
-    if length <= limit as u64 { Collected::Whole(kept.into()) } else { Collected::TooLong }
+    match (length <= limit as u64, has_room) {
+        (false, _) => Collected::TooLong,
+        (true, false) => Collected::NoRoom,
+        (true, true) => Collected::Whole(kept.into(), held),
+    }
 }
 
 fn no_room() -> Response {
