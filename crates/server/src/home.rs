@@ -257,7 +257,11 @@ impl Home {
         }
         if let NewUnlock::File(file) = &new.unlock {
             let file = fs::canonicalize(file).map_err(|e| could_not("read", file, &e))?;
-            let line = format!("\n# Opens the sealed keys.\nunlock_file = {file:?}\n\n[listen]");
+            let file = file.to_str().ok_or_else(|| {
+                HomeError::Configuration("the unlock file's path is not UTF-8".to_owned())
+            })?;
+            let file = toml::Value::String(file.to_owned());
+            let line = format!("\n# Opens the sealed keys.\nunlock_file = {file}\n\n[listen]");
             text = text.replacen("\n[listen]", &line, 1);
         }
         write_new(&self.config_path(), 0o600, text.as_bytes())?;
