@@ -6,6 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
+use palisade_node_keystore::{
+    AnnouncingEnvironment, BabeAuthors, ClientEpochs, RemoteKeystore, shield_voter,
+};
 use sc_basic_authorship::ProposerFactory;
 use sc_client_api::BlockBackend as _;
 use sc_consensus::DefaultImportQueue;
@@ -72,18 +76,26 @@ pub(crate) async fn run(run: &Run, handle: Handle) -> Result<(), Failure> {
         None,
         None,
     );
-    match &run.keys.local_seed {
-        Some(name) => start(configuration, parts, keys::local(name)?, proposers).await,
-        None => Err("no keystore".into()),
+    if let Some(name) = &run.keys.local_seed {
+        return start(configuration, parts, keys::local(name)?, proposers, None).await;
     }
+    // Guard: its keystore in place of the client's, and its environment around the proposers.
+    let guard = keys::guarded(&run.keys.guard, &run.base)?;
+    let epochs = ClientEpochs::new(&parts.client, parts.inherents.0.as_duration());
+    guard.provide_epochs(Arc::<ClientEpochs<_, _>>::clone(&epochs));
+    let announcing = AnnouncingEnvironment::new(proposers, Arc::clone(&guard), BabeAuthors(epochs));
+    let keystore = Arc::<RemoteKeystore>::clone(&guard);
+    start(configuration, parts, keystore, announcing, Some(guard)).await
 }
 
-/// Starts everything on the parts, with this keystore and this environment to make blocks in.
+/// Starts everything on the parts, with this keystore and this environment to make blocks in. With
+/// a guard, its shield is around the voter.
 async fn start<E>(
     configuration: Configuration,
     parts: Parts,
     keystore: KeystorePtr,
     environment: E,
+    guard: Option<Arc<RemoteKeystore>>,
 ) -> Result<(), Failure>
 where
     E: Environment<Block> + Send + Sync + 'static,
@@ -132,6 +144,10 @@ where
     let essential = tasks.spawn_essential_handle();
     essential.spawn_blocking("babe-author", Some("block-authoring"), author);
     let voter = sc_consensus_grandpa::run_grandpa_voter(voter(keystore, grandpa, network, pool))?;
+    let voter = match guard {
+        Some(guard) => shield_voter(guard, voter).boxed(),
+        None => voter.boxed(),
+    };
     essential.spawn_blocking("grandpa-voter", None, voter);
     tasks.future().await?;
     drop(babe_worker);
