@@ -60,8 +60,8 @@ pub struct GuardConfig {
     /// How long a GRANDPA key stays hidden after a refusal; doubles with each further refusal in a
     /// row, up to an hour. Default 60 s. See [`crate::grandpa`].
     pub grandpa_hide: Duration,
-    /// A file that remembers hidden GRANDPA keys over a restart of the node. Without it, a node that
-    /// its supervisor restarts after a refusal may ask for the same refused vote again.
+    /// A file that remembers hidden GRANDPA keys over a restart of the node. Without it, a node
+    /// that its supervisor restarts after a refusal asks for the same refused vote again.
     pub grandpa_memory: Option<PathBuf>,
     /// Announcements that would be longer than this many bytes of JSON go out without extrinsics
     /// and storage proof. Default 24 MiB.

@@ -1,9 +1,9 @@
 //! Decides how a connection to a guard comes up, whichever side dials.
 //!
 //! Invariants: the node dials one guard at a time and stays with it until the connection ends, then
-//! tries the next in order, with a growing, jittered pause after each whole round; whoever dials the
-//! node is served only after its token or certificate was checked; handshakes are bounded in time
-//! and in number.
+//! tries the next in order, with a growing, jittered pause after each whole round; whoever dials
+//! the node is served only after its token or certificate was checked; handshakes are bounded in
+//! time and in number.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;

@@ -6,17 +6,17 @@
 //!
 //! - **The guard is away** (restart, broken link, not ready, store failure): the vote waits, on the
 //!   voter's own thread, and goes out when a guard is back, for up to
-//!   [`GuardConfig::grandpa_timeout`](crate::GuardConfig::grandpa_timeout). Nothing else stops: block
-//!   import, authoring and the network run elsewhere. A guard that restarts costs some rounds at
-//!   most.
+//!   [`GuardConfig::grandpa_timeout`]. Nothing else stops: block import, authoring and the network
+//!   run elsewhere. A guard that restarts costs some rounds at most.
 //! - **The guard refuses**: waiting cannot help. The vote fails, the voter ends, and the key is
-//!   **hidden**: after the restart `has_keys` says no for a while, so the node follows the rounds as
-//!   an observer, catches up past the refused round, and votes again when the key shows again.
+//!   **hidden**: after the restart `has_keys` says no for a while, so the node follows the rounds
+//!   as an observer, catches up past the refused round, and votes again when the key shows again.
 //!   Without this, the restarted node would send the same refused vote, which it remembers in its
-//!   database, and end again. The file [`GuardConfig::grandpa_memory`] carries this over the restart.
+//!   database, and end again. The file [`GuardConfig::grandpa_memory`] carries this over the
+//!   restart.
 //! - **[`shield_voter`]** keeps the service alive in both cases: the node goes on importing and
-//!   authoring without a voter, and the task ends, which makes the supervisor restart the node, only
-//!   when a vote has a chance again.
+//!   authoring without a voter, and the task ends, which makes the supervisor restart the node,
+//!   only when a vote has a chance again.
 //!
 //! A limit that no keystore can lift: GRANDPA asks for its key at the start of a round and keeps to
 //! the answer. In a set so small that no round completes without this node, a round that started
@@ -25,6 +25,7 @@
 //! Invariant: hiding affects what is listed, never what is signed; the guard alone decides that.
 //!
 //! [`GuardConfig::grandpa_memory`]: crate::GuardConfig::grandpa_memory
+//! [`GuardConfig::grandpa_timeout`]: crate::GuardConfig::grandpa_timeout
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -176,10 +177,10 @@ fn hide_for(first: Duration, refusals: u32) -> Duration {
 ///
 /// Give it the future of `run_grandpa_voter` and spawn the result in its place. When the voter ends
 /// because the guard did not sign, the node lives on without one; this future ends once a guard is
-/// connected and, after a refusal, once the key's hiding time is over. As an essential task that end
-/// stops the node, and its supervisor starts it again, as a voter. As a task that is not essential,
-/// the node stays as it is until somebody restarts it. When the voter ends for any other reason, so
-/// does this future at once, as upstream would.
+/// connected and, after a refusal, once the key's hiding time is over. As an essential task that
+/// end stops the node, and its supervisor starts it again, as a voter. As a task that is not
+/// essential, the node stays as it is until somebody restarts it. When the voter ends for any other
+/// reason, so does this future at once, as upstream would.
 pub async fn shield_voter<F: Future<Output = ()>>(keystore: Arc<RemoteKeystore>, voter: F) {
     voter.await;
     let Some(lost) = keystore.lost_vote() else { return };

@@ -194,7 +194,7 @@ impl Hub {
         };
         found.strikes += 1;
         if found.strikes >= STRIKES {
-            log::warn!(target: crate::LOG, "{STRIKES} calls in a row were not answered; reconnecting");
+            log::warn!(target: crate::LOG, "{STRIKES} calls in a row unanswered; reconnecting");
             self.drop_session(session);
         }
     }
@@ -212,7 +212,7 @@ impl Hub {
             .collect();
         for session in stuck {
             if self.sessions.iter().any(|found| found.id == session) {
-                log::warn!(target: crate::LOG, "no answer for {attempt:?}; trying another connection");
+                log::warn!(target: crate::LOG, "no answer for {attempt:?}; reconnecting");
                 self.drop_session(session);
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sp_core::crypto::{ByteArray, CryptoTypeId, KeyTypeId, Pair, VrfPublic};
 use sp_core::{ecdsa, sr25519};
 use sp_keystore::Error;
@@ -107,8 +107,8 @@ impl RemoteKeystore {
 
     /// Lets the guard make new session keys, in this order of types.
     ///
-    /// `chain` is the guard's name of the chain, if it serves several; `owner` the account that will
-    /// call `set_keys`.
+    /// `chain` is the guard's name of the chain, if it serves several; `owner` the account that
+    /// will call `set_keys`.
     ///
     /// # Errors
     /// What the guard answers; [`GuardError::Interrupted`] leaves open whether it made them.
@@ -119,15 +119,15 @@ impl RemoteKeystore {
         owner: Option<&[u8]>,
     ) -> Result<SessionKeys, GuardError> {
         let names: Vec<String> = key_types.iter().map(|key_type| name_of(*key_type)).collect();
-        let mut params = json!({ "keyTypes": names });
+        let mut params = Map::from_iter([("keyTypes".to_owned(), json!(names))]);
         if let Some(chain) = chain {
-            params["chain"] = chain.into();
+            params.insert("chain".to_owned(), chain.into());
         }
         if let Some(owner) = owner {
-            params["owner"] = to_hex(owner).into();
+            params.insert("owner".to_owned(), to_hex(owner).into());
         }
         let method = "palisade_generateSessionKeys";
-        let value = self.link.call_once(method, params, self.config.other_timeout)?;
+        let value = self.link.call_once(method, params.into(), self.config.other_timeout)?;
         let listed = value.get("keys").and_then(Value::as_array).filter(|listed| {
             let shown = listed.iter().map(|key| key.get("keyType").and_then(Value::as_str));
             shown.eq(names.iter().map(|name| Some(name.as_str())))

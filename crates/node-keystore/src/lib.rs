@@ -1,4 +1,5 @@
-//! What a Substrate node adds to its `service.rs` so that its session keys stay in a Palisade guard.
+//! What a Substrate node adds to its `service.rs` so that its session keys stay in a Palisade
+//! guard.
 //!
 //! - [`RemoteKeystore`] implements `sp_keystore::Keystore`. Keys are listed from a cache; each
 //!   signature is asked for by what it means (a vote, a seal, a commitment), never as raw bytes.
@@ -8,9 +9,9 @@
 //!   [`grandpa`] for what happens then, and why.
 //!
 //! The connection is one WebSocket, which either side may open. Calls block the calling thread
-//! within the bounds of [`GuardConfig`]; they are made from the threads that upstream gives to block
-//! authoring and to the voter. Authority discovery calls from a shared worker thread, at most a few
-//! times in ten minutes.
+//! within the bounds of [`GuardConfig`]; they are made from the threads that upstream gives to
+//! block authoring and to the voter. Authority discovery calls from a shared worker thread, at most
+//! a few times in ten minutes.
 //!
 //! Invariants: no secret is ever here; nothing is signed that this crate has no name for; only a
 //! guard's answer changes the list of keys.
@@ -36,6 +37,10 @@ mod wire;
 
 pub use announce::{AnnouncingEnvironment, Author, AuthorLookup};
 pub use beefy::CommitmentSource;
+#[cfg(feature = "aura")]
+pub use client::AuraAuthors;
+#[cfg(feature = "beefy")]
+pub use client::HeaderCommitments;
 #[cfg(feature = "client")]
 pub use client::{BabeAuthors, ClientEpochs};
 pub use config::{ClientTls, ConfigError, Guard, GuardConfig, Listen, ServerTls, Token};

@@ -1,5 +1,5 @@
-//! Decides how the node's threads and tasks speak with the guard: one background thread with its own
-//! runtime carries the connection, and callers wait on it with a bound.
+//! Decides how the node's threads and tasks speak with the guard: one background thread with its
+//! own runtime carries the connection, and callers wait on it with a bound.
 //!
 //! Invariants: no call blocks longer than its limit and a small grace; calling is allowed from any
 //! thread, inside or outside an async runtime; when the last [`GuardLink`] is dropped, the thread

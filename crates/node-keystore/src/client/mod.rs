@@ -3,6 +3,11 @@
 //! Invariant: sources hold the client weakly, since the client's tasks hold the keystore; a client
 //! that is gone knows nothing.
 
+#[cfg(feature = "aura")]
+mod aura;
+#[cfg(feature = "beefy")]
+mod beefy;
+
 use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,6 +22,11 @@ use sp_runtime::traits::{Block as BlockT, Header as HeaderT};
 use crate::announce::{Author, AuthorLookup};
 use crate::config::BABE;
 use crate::vrf::EpochSource;
+
+#[cfg(feature = "aura")]
+pub use aura::AuraAuthors;
+#[cfg(feature = "beefy")]
+pub use beefy::HeaderCommitments;
 
 /// The BABE epochs at the client's best block.
 pub struct ClientEpochs<B, C> {
