@@ -195,7 +195,7 @@ pub async fn shield_voter<F: Future<Output = ()>>(keystore: Arc<RemoteKeystore>,
     while !keystore.is_connected() || keystore.voters().any_hidden() {
         // On the keystore's own runtime: this future may run where there is no timer. The task is
         // only cancelled when that runtime ends, that is, with the node.
-        drop(keystore.link().runtime().spawn(sleep(LOOK)).await);
+        drop(keystore.link().runtime().spawn(async { sleep(LOOK).await }).await);
     }
     log::warn!(target: crate::LOG, "a vote has a chance again; ending, to be restarted as a voter");
 }

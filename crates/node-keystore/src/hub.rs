@@ -160,10 +160,15 @@ impl Hub {
     fn next_due(&self) -> Option<Instant> {
         let due = |waiting: &Waiting| match waiting.state {
             State::Queued => waiting.call.deadline,
-            State::Sent(_, at) => waiting.call.deadline.min(at + self.attempt),
+            State::Sent(_, at) => waiting.call.deadline.min(self.stuck_at(waiting, at)),
             State::Paused(until) => waiting.call.deadline.min(until),
         };
         self.waiting.values().map(due).min()
+    }
+
+    /// When a connection counts as stuck on a call that was sent at this time.
+    fn stuck_at(&self, waiting: &Waiting, sent: Instant) -> Instant {
+        if waiting.call.repeatable { sent + self.attempt } else { waiting.call.deadline }
     }
 
     /// Brings every waiting call as far as it can go now.
@@ -206,7 +211,7 @@ impl Hub {
             .waiting
             .values()
             .filter_map(|waiting| match waiting.state {
-                State::Sent(session, at) if at + attempt <= now => Some(session),
+                State::Sent(session, at) if self.stuck_at(waiting, at) <= now => Some(session),
                 _ => None,
             })
             .collect();
