@@ -44,9 +44,9 @@ pub struct GuardConfig {
     pub block_timeout: Duration,
     /// How long the announcement of a block may take, the guard's check included. Default 2 s.
     pub announce_timeout: Duration,
-    /// How long a GRANDPA vote may block the voter's own thread. Default 60 s: a guard that is
-    /// restarted, or a host that reboots a small machine, is back by then, and a voter that is
-    /// silent for longer has lost the rounds anyway.
+    /// How long a GRANDPA vote may wait, on the voter's own thread, for a guard that is away.
+    /// Default 5 minutes: a guard or its machine is back by then. The node loses nothing else
+    /// meanwhile; beyond that it is better off started anew, as an observer until a guard comes.
     pub grandpa_timeout: Duration,
     /// How long anything else may block: BEEFY, discovery records, ownership proofs. Default 5 s.
     pub other_timeout: Duration,
@@ -57,8 +57,9 @@ pub struct GuardConfig {
     pub refresh_interval: Duration,
     /// The longest pause between two attempts to connect. Default 5 s.
     pub reconnect_limit: Duration,
-    /// How long a GRANDPA key stays hidden after a refusal; doubles with each further refusal in a
-    /// row, up to an hour. Default 60 s. See [`crate::grandpa`].
+    /// How long a refused GRANDPA voter is held, and how long its key stays hidden after the
+    /// restart that follows; doubles with each further refusal in a row, up to an hour. Default
+    /// 60 s. See [`crate::grandpa`].
     pub grandpa_hide: Duration,
     /// A file that remembers hidden GRANDPA keys over a restart of the node. Without it, a node
     /// that its supervisor restarts after a refusal asks for the same refused vote again.
@@ -80,7 +81,7 @@ impl Default for GuardConfig {
             key_types: vec![BABE, AURA, GRANDPA, BEEFY, AUTHORITY_DISCOVERY, PARACHAIN, ASSIGNMENT],
             block_timeout: Duration::from_secs(1),
             announce_timeout: Duration::from_secs(2),
-            grandpa_timeout: Duration::from_secs(60),
+            grandpa_timeout: Duration::from_secs(300),
             other_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(3),
             refresh_interval: Duration::from_secs(30),

@@ -2,21 +2,24 @@
 //!
 //! Upstream, the voter ends with the first vote that it cannot sign, and the service ends with the
 //! voter. Nothing that a keystore may answer changes that: "no such key" ends the voter as an error
-//! does, and a false signature would poison the node's own count of votes. So:
+//! does, and a false signature would poison the node's own count of votes. Nor can a node live
+//! without its voter: with the voter goes its network protocol, and tried with litep2p, the node
+//! then lost every peer within seconds, and went on authoring alone. So the voter must not end, and
+//! the only way to that is to **hold it inside the call**. It has a thread of its own; while it is
+//! held, the node imports, authors, and follows finality by the justifications that come with each
+//! change of authorities.
 //!
-//! - **The guard is away** (restart, broken link, not ready, store failure): the vote waits, on the
-//!   voter's own thread, and goes out when a guard is back, for up to
-//!   [`GuardConfig::grandpa_timeout`]. Nothing else stops: block import, authoring and the network
-//!   run elsewhere. A guard that restarts costs some rounds at most.
-//! - **The guard refuses**: waiting cannot help. The vote fails, the voter ends, and the key is
-//!   **hidden**: after the restart `has_keys` says no for a while, so the node follows the rounds
-//!   as an observer, catches up past the refused round, and votes again when the key shows again.
-//!   Without this, the restarted node would send the same refused vote, which it remembers in its
-//!   database, and end again. The file [`GuardConfig::grandpa_memory`] carries this over the
-//!   restart.
-//! - **[`shield_voter`]** keeps the service alive in both cases: the node goes on importing and
-//!   authoring without a voter, and the task ends, which makes the supervisor restart the node,
-//!   only when a vote has a chance again.
+//! - **The guard is away** (restart, broken link, not ready, store failure): the vote waits and goes
+//!   out when a guard is back, for up to [`GuardConfig::grandpa_timeout`]. Then it fails, the node
+//!   ends, and its supervisor starts it again, as an observer until a guard lists its keys.
+//! - **The guard refuses**: waiting cannot help, and the voter must be started anew, which takes a
+//!   new process. The voter is held for the key's **hiding time**, the node lives, then the vote
+//!   fails and the node ends. Started again, it hides the key for that time once more: `has_keys`
+//!   says no, so the node follows the rounds as an observer, catches up past the refused round, and
+//!   votes again when the key shows again. Without this it would send the same refused vote, which
+//!   it remembers in its database, and end again. The file [`GuardConfig::grandpa_memory`] carries
+//!   this over the restart.
+//! - **[`shield_voter`]** lets a held voter go when the node is told to stop.
 //!
 //! A limit that no keystore can lift: GRANDPA asks for its key at the start of a round and keeps to
 //! the answer. In a set so small that no round completes without this node, a round that started
@@ -29,19 +32,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use tokio::time::sleep;
+use tokio::runtime::Handle;
 
 use crate::keystore::RemoteKeystore;
 use crate::wire::{GuardError, from_hex, to_hex};
 
 /// The longest time that a key stays hidden.
 const LONGEST_HIDE: Duration = Duration::from_secs(3600);
-/// How often [`shield_voter`] looks whether a vote has a chance again.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Why the last vote was not signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(crate) struct Voters {
     memory: Option<PathBuf>,
     hidden: Mutex<BTreeMap<Vec<u8>, Hidden>>,
     lost: Mutex<Option<LostVote>>,
+    released: Mutex<bool>,
+    release: Condvar,
 }
 
 impl Voters {
@@ -78,7 +81,14 @@ impl Voters {
             );
             hidden.insert(key, Hidden { refusals, until: Instant::now() + hide });
         }
-        Self { first_hide, memory, hidden: Mutex::new(hidden), lost: Mutex::new(None) }
+        Self {
+            first_hide,
+            memory,
+            hidden: Mutex::new(hidden),
+            lost: Mutex::new(None),
+            released: Mutex::new(false),
+            release: Condvar::new(),
+        }
     }
 
     pub(crate) fn is_hidden(&self, public: &[u8]) -> bool {
@@ -142,9 +152,29 @@ impl Voters {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn any_hidden(&self) -> bool {
-        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
-        hidden.values().any(|hidden| Instant::now() < hidden.until)
+    /// Blocks the voter for as long as its key is hidden, or until it is let go.
+    pub(crate) fn hold(&self, public: &[u8]) {
+        let until = {
+            let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+            hidden.get(public).map(|hidden| hidden.until)
+        };
+        let Some(until) = until else { return };
+        let limit = until.saturating_duration_since(Instant::now());
+        log::error!(
+            target: crate::LOG,
+            "a GRANDPA vote of {} was refused; this node goes on without voting for {limit:?}, then \
+             ends, to be started again as a voter",
+            to_hex(public)
+        );
+        let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        // Either the time is over or the node stops; both let the voter go.
+        drop(self.release.wait_timeout_while(released, limit, |released| !*released));
+    }
+
+    /// Lets every held voter go, now and later.
+    pub(crate) fn release(&self) {
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.release.notify_all();
     }
 }
 
@@ -173,31 +203,42 @@ fn hide_for(first: Duration, refusals: u32) -> Duration {
     first.saturating_mul(factor).min(LONGEST_HIDE)
 }
 
-/// Runs the GRANDPA voter, and stays when it ends for want of a signature.
+/// Runs the GRANDPA voter, and lets it go when the node stops while it is held.
 ///
-/// Give it the future of `run_grandpa_voter` and spawn the result in its place. When the voter ends
-/// because the guard did not sign, the node lives on without one; this future ends once a guard is
-/// connected and, after a refusal, once the key's hiding time is over. As an essential task that
-/// end stops the node, and its supervisor starts it again, as a voter. As a task that is not
-/// essential, the node stays as it is until somebody restarts it. When the voter ends for any other
-/// reason, so does this future at once, as upstream would.
+/// Give it the future of `run_grandpa_voter`, and spawn the result in its place: blocking, as an
+/// essential task, under a supervisor that starts the node again. Without this wrapper everything
+/// works, but a node that is told to stop while its voter waits for a guard stops only when the wait
+/// is over.
 pub async fn shield_voter<F: Future<Output = ()>>(keystore: Arc<RemoteKeystore>, voter: F) {
+    // A held voter cannot be dropped. A task of the node's runtime can: it is, when that ends.
+    let watch = Handle::try_current().ok().map(|runtime| {
+        let release = ReleaseOnDrop(keystore.clone());
+        runtime.spawn(async move {
+            let _release = release;
+            std::future::pending::<()>().await;
+        })
+    });
     voter.await;
-    let Some(lost) = keystore.lost_vote() else { return };
-    log::error!(
-        target: crate::LOG,
-        "the GRANDPA voter ended, because {}; this node goes on without voting",
-        match lost {
-            LostVote::Outage => "no guard signed in time",
-            LostVote::Refused => "the guard refused a vote",
-        }
-    );
-    while !keystore.is_connected() || keystore.voters().any_hidden() {
-        // On the keystore's own runtime: this future may run where there is no timer. The task is
-        // only cancelled when that runtime ends, that is, with the node.
-        drop(keystore.link().runtime().spawn(async { sleep(LOOK).await }).await);
+    if let Some(watch) = watch {
+        watch.abort();
     }
-    log::warn!(target: crate::LOG, "a vote has a chance again; ending, to be restarted as a voter");
+    match keystore.lost_vote() {
+        Some(LostVote::Outage) => {
+            log::error!(target: crate::LOG, "the GRANDPA voter ended: no guard signed in time");
+        }
+        Some(LostVote::Refused) => {
+            log::error!(target: crate::LOG, "the GRANDPA voter ended: a guard refused its vote");
+        }
+        None => {}
+    }
+}
+
+struct ReleaseOnDrop(Arc<RemoteKeystore>);
+
+impl Drop for ReleaseOnDrop {
+    fn drop(&mut self) {
+        self.0.release();
+    }
 }
 
 #[cfg(test)]
@@ -249,7 +290,7 @@ mod tests {
         let path = folder.path().join("grandpa.json");
         std::fs::write(&path, "{").unwrap();
         let voters = Voters::new(Duration::from_secs(60), Some(path.clone()));
-        assert!(!voters.any_hidden());
+        assert!(!voters.is_hidden(&[1; 32]));
         voters.note(&[1; 32], Some(&refused()));
         assert_eq!(read(&path).len(), 1);
     }

@@ -77,6 +77,8 @@ pub(crate) enum Event {
     Down {
         session: u64,
     },
+    /// The node stops: nothing waits any longer.
+    Release,
 }
 
 struct Session {
@@ -110,12 +112,13 @@ pub(crate) struct Hub {
     sessions: Vec<Session>,
     waiting: BTreeMap<u64, Waiting>,
     next_id: u64,
+    released: bool,
 }
 
 impl Hub {
     pub(crate) fn new(shared: Arc<Shared>, attempt: Duration) -> Self {
         let (sessions, waiting) = (Vec::new(), BTreeMap::new());
-        Self { shared, attempt, sessions, waiting, next_id: 1 }
+        Self { shared, attempt, sessions, waiting, next_id: 1, released: false }
     }
 
     /// Runs until the node stops.
@@ -141,6 +144,7 @@ impl Hub {
                 }
                 Some(Event::Text { session, text }) => self.read(session, &text),
                 Some(Event::Down { session }) => self.drop_session(session),
+                Some(Event::Release) => self.released = true,
             }
             self.turn();
         }
@@ -179,7 +183,7 @@ impl Hub {
     }
 
     fn expire(&mut self, now: Instant) {
-        let expired: Vec<u64> = self.ids(|waiting| waiting.call.deadline <= now);
+        let expired: Vec<u64> = self.ids(|waiting| self.released || waiting.call.deadline <= now);
         for id in expired {
             let Some(waiting) = self.waiting.remove(&id) else { continue };
             if let State::Sent(session, _) = waiting.state {

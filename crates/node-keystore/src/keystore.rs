@@ -145,12 +145,16 @@ impl RemoteKeystore {
         Ok(SessionKeys { keys, session_keys, proof: optional(&value, "proof")? })
     }
 
-    pub(crate) fn link(&self) -> &GuardLink {
-        &self.link
+    /// Ends every wait for a guard, now and later, with an error: the node stops.
+    ///
+    /// [`crate::shield_voter`] calls this by itself.
+    pub fn release(&self) {
+        self.link.release();
+        self.voters.release();
     }
 
-    pub(crate) fn voters(&self) -> &Voters {
-        &self.voters
+    pub(crate) fn link(&self) -> &GuardLink {
+        &self.link
     }
 
     /// Whether a guard has listed this key; does not look at hiding.
@@ -224,6 +228,9 @@ impl RemoteKeystore {
         });
         if is_vote {
             self.voters.note(public.as_slice(), signed.as_ref().err());
+            if self.voters.lost() == Some(LostVote::Refused) {
+                self.voters.hold(public.as_slice());
+            }
         }
         signed.map(Some).map_err(|error| failure(key_type, &error))
     }

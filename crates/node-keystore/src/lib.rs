@@ -5,8 +5,8 @@
 //!   signature is asked for by what it means (a vote, a seal, a commitment), never as raw bytes.
 //! - [`AnnouncingEnvironment`] wraps the proposer: each block is announced, with its storage proof,
 //!   before it can be sealed.
-//! - [`shield_voter`] wraps the GRANDPA voter: the node lives on when a vote is not signed. Read
-//!   [`grandpa`] for what happens then, and why.
+//! - [`shield_voter`] wraps the GRANDPA voter. Read [`grandpa`] for what happens when a vote is not
+//!   signed, and why.
 //!
 //! The connection is one WebSocket, which either side may open. Calls block the calling thread
 //! within the bounds of [`GuardConfig`]; they are made from the threads that upstream gives to

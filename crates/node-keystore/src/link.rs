@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sp_core::crypto::KeyTypeId;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep;
 
@@ -44,7 +44,6 @@ pub(crate) struct Shared {
 pub(crate) struct GuardLink {
     events: mpsc::UnboundedSender<Event>,
     pub(crate) shared: Arc<Shared>,
-    runtime: Handle,
     listening: Option<SocketAddr>,
     /// Dropped with the link; the thread waits for that.
     _stop: oneshot::Sender<()>,
@@ -67,7 +66,6 @@ impl GuardLink {
         });
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(ConfigError::Thread)?;
-        let handle = runtime.handle().clone();
         let (events, inbox) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let hub = Hub::new(shared.clone(), config.attempt_timeout);
@@ -85,7 +83,7 @@ impl GuardLink {
             .name("palisade-guard".to_owned())
             .spawn(move || drop(runtime.block_on(stopped)))
             .map_err(ConfigError::Thread)?;
-        Ok(Self { events, shared, runtime: handle, listening, _stop: stop })
+        Ok(Self { events, shared, listening, _stop: stop })
     }
 
     /// The address that the listener got.
@@ -98,9 +96,10 @@ impl GuardLink {
         self.shared.session.load(Ordering::Acquire)
     }
 
-    /// Runs a timer or another small task on the background thread.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+    /// Answers everything that waits, now and later, with an error.
+    pub(crate) fn release(&self) {
+        // When the hub is gone, nothing waits.
+        drop(self.events.send(Event::Release));
     }
 
     /// Asks and blocks the calling thread for `limit` at most.

@@ -11,13 +11,13 @@ use sp_core::sr25519;
 use sp_keystore::{Error, Keystore};
 
 use crate::guard::{Fault, Guard, NOT_READY, REFUSED, STORE_FAILURE, UNKNOWN_KEY, keys};
-use crate::{eventually, node, quick, started};
+use crate::{BLOCK, LATE, eventually, node, quick, started};
 
 const STATEMENT: &[u8] = b"BKNG statement";
 
 type Signed = Result<Option<sr25519::Signature>, Error>;
 
-/// A duty that may take 600 ms.
+/// A duty that may take [`BLOCK`].
 fn statement(keystore: &RemoteKeystore) -> Signed {
     keystore.sr25519_sign(PARACHAIN, &keys().sr25519.public(), STATEMENT)
 }
@@ -34,18 +34,17 @@ fn a_dropped_connection_is_opened_again_and_the_request_repeated() {
     guard.script("paraStatement", &[Fault::Drop]);
     good(statement(&keystore));
     assert_eq!(guard.asked("paraStatement"), 2);
-    assert_eq!(guard.connections(), 2);
 }
 
 #[test]
 fn a_late_answer_costs_one_duty_within_its_bound() {
     let guard = Guard::start();
     let keystore = node(&[&guard]);
-    guard.script("paraStatement", &[Fault::Delay(Duration::from_millis(1500)); 2]);
+    guard.script("paraStatement", &[Fault::Delay(Duration::from_secs(5)); 2]);
     let began = Instant::now();
     assert!(matches!(statement(&keystore), Err(Error::Unavailable)));
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(1300), "{took:?}");
+    assert!(took >= BLOCK && took < BLOCK + LATE, "{took:?}");
     good(statement(&keystore));
 }
 
@@ -74,7 +73,7 @@ fn garbage_ends_the_connection_and_the_request_goes_on() {
         let keystore = node(&[&guard]);
         guard.script("paraStatement", &[fault]);
         good(statement(&keystore));
-        eventually("a second connection", || guard.connections() == 2);
+        eventually("a second connection", || guard.connections() > 1);
     }
 }
 
@@ -195,11 +194,11 @@ fn without_any_guard_a_duty_fails_within_its_bound() {
     guard.stop();
     let began = Instant::now();
     assert!(matches!(statement(&keystore), Err(Error::Unavailable)));
-    assert!(began.elapsed() < Duration::from_millis(1300));
+    assert!(began.elapsed() < BLOCK + LATE);
     let began = Instant::now();
     let record = keystore.sr25519_sign(AUTHORITY_DISCOVERY, &keys().sr25519.public(), b"r");
     assert!(record.is_err());
-    assert!(began.elapsed() < Duration::from_millis(2600));
+    assert!(began.elapsed() < Duration::from_secs(3) + LATE);
 }
 
 #[test]

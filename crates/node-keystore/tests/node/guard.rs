@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,18 +48,22 @@ pub(crate) const NOT_READY: Fault = Fault::Error(-32012, "starting");
 pub(crate) const STORE_FAILURE: Fault = Fault::Error(-32013, "store");
 
 /// The keys of every scripted guard.
+#[derive(Clone)]
 pub(crate) struct Keys {
     pub(crate) sr25519: sr25519::Pair,
     pub(crate) ed25519: ed25519::Pair,
     pub(crate) ecdsa: ecdsa::Pair,
 }
 
+/// Alice's, as a development node has them. Deriving them takes long, so it is done once.
 pub(crate) fn keys() -> Keys {
-    Keys {
-        sr25519: sr25519::Pair::from_seed(&[1; 32]),
-        ed25519: ed25519::Pair::from_seed(&[2; 32]),
-        ecdsa: ecdsa::Pair::from_seed(&[3; 32]),
-    }
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    let derive = || Keys {
+        sr25519: Pair::from_string("//Alice", None).unwrap(),
+        ed25519: Pair::from_string("//Alice", None).unwrap(),
+        ecdsa: Pair::from_string("//Alice", None).unwrap(),
+    };
+    KEYS.get_or_init(derive).clone()
 }
 
 #[derive(Default)]

@@ -15,14 +15,18 @@ use palisade_node_keystore::{Guard as Target, GuardConfig, RemoteKeystore};
 
 use guard::Guard;
 
+/// How long a block duty may take in these tests, and how much later a loaded machine may notice.
+const BLOCK: Duration = Duration::from_millis(1500);
+const LATE: Duration = Duration::from_millis(1500);
+
 /// Bounds that a test can wait for.
 fn quick(guards: Vec<Target>) -> GuardConfig {
     GuardConfig {
-        block_timeout: Duration::from_millis(600),
-        announce_timeout: Duration::from_secs(1),
-        grandpa_timeout: Duration::from_secs(3),
-        other_timeout: Duration::from_secs(2),
-        attempt_timeout: Duration::from_millis(400),
+        block_timeout: BLOCK,
+        announce_timeout: Duration::from_secs(2),
+        grandpa_timeout: Duration::from_secs(5),
+        other_timeout: Duration::from_secs(3),
+        attempt_timeout: Duration::from_secs(1),
         refresh_interval: Duration::from_secs(60),
         reconnect_limit: Duration::from_millis(200),
         grandpa_hide: Duration::from_millis(800),
