@@ -35,6 +35,8 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// A connection that lasted this long was a good one: the pause starts over.
 const STABLE: Duration = Duration::from_secs(10);
+/// How often the log says that no guard can be reached.
+const TELL: Duration = Duration::from_secs(30);
 /// Connections that guards may hold to the node at once, handshakes included.
 const ACCEPTED: usize = 8;
 
@@ -97,7 +99,9 @@ pub(crate) async fn keep_dialling(
     events: mpsc::UnboundedSender<Event>,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut silent_until = Instant::now();
     loop {
+        let mut told = false;
         for destination in &destinations {
             let url = &destination.guard.url;
             let why = match timeout(HANDSHAKE, destination.connect()).await {
@@ -107,13 +111,20 @@ pub(crate) async fn keep_dialling(
                     if since.elapsed() > STABLE {
                         pause = FIRST_PAUSE;
                     }
+                    silent_until = Instant::now();
                     continue;
                 }
                 Ok(Err(why)) => why,
                 Err(_) => format!("no connection within {HANDSHAKE:?}"),
             };
             shared.metrics.failed_connections.fetch_add(1, Ordering::Relaxed);
-            log::warn!(target: crate::LOG, "cannot reach the guard at {url}: {why}");
+            if Instant::now() >= silent_until {
+                told = true;
+                log::warn!(target: crate::LOG, "cannot reach the guard at {url}: {why}");
+            }
+        }
+        if told {
+            silent_until = Instant::now() + TELL;
         }
         sleep(jittered(pause)).await;
         pause = (pause * 2).min(limit);
