@@ -255,7 +255,7 @@ async fn serve(
     shared: &Arc<Shared>,
     events: &mpsc::UnboundedSender<Event>,
 ) {
-    let session = shared.next_session.fetch_add(1, Ordering::Relaxed);
+    let session = shared.sessions.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     let (outbox, texts) = mpsc::unbounded_channel();
     if events.send(Event::Up { session, outbox }).is_err() {
         return;

@@ -323,3 +323,64 @@ impl Hub {
         wanted.map(|(id, _)| *id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(hub: &mut Hub) -> oneshot::Receiver<Outcome> {
+        let (sender, receiver) = oneshot::channel();
+        let since = Instant::now();
+        hub.accept(Call {
+            method: "palisade_sealBlock",
+            params: Arc::new(Value::Null),
+            since,
+            deadline: since + Duration::from_secs(60),
+            repeatable: true,
+            reply: Reply::Task(sender),
+        });
+        receiver
+    }
+
+    #[test]
+    fn more_calls_than_may_wait_are_turned_away_at_once() {
+        let mut hub = Hub::new(Arc::default(), Duration::from_secs(3));
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| call(&mut hub)).collect();
+        assert_eq!(call(&mut hub).try_recv().unwrap(), Err(GuardError::Busy));
+        hub.turn();
+        assert!(waiting.iter_mut().all(|receiver| receiver.try_recv().is_err()));
+    }
+
+    #[test]
+    fn a_release_answers_what_waits_and_what_comes() {
+        let mut hub = Hub::new(Arc::default(), Duration::from_secs(3));
+        let mut before = call(&mut hub);
+        hub.released = true;
+        hub.turn();
+        let mut after = call(&mut hub);
+        hub.turn();
+        for receiver in [&mut before, &mut after] {
+            let answer = receiver.try_recv().unwrap();
+            assert!(matches!(answer, Err(GuardError::NoAnswer { connected: false, .. })));
+        }
+    }
+
+    #[test]
+    fn an_answer_on_another_connection_than_the_one_asked_is_ignored() {
+        let mut hub = Hub::new(Arc::default(), Duration::from_secs(3));
+        let (old, mut old_texts) = mpsc::unbounded_channel();
+        let (new, mut new_texts) = mpsc::unbounded_channel();
+        hub.sessions.push(Session { id: 1, outbox: old, strikes: 0 });
+        let mut answer = call(&mut hub);
+        hub.turn();
+        hub.sessions.push(Session { id: 2, outbox: new, strikes: 0 });
+        hub.drop_session(1);
+        hub.turn();
+        assert!(old_texts.try_recv().is_ok() && new_texts.try_recv().is_ok());
+        let text = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        hub.read(1, text);
+        assert!(answer.try_recv().is_err());
+        hub.read(2, text);
+        assert_eq!(answer.try_recv().unwrap().unwrap().1, 2);
+    }
+}

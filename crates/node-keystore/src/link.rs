@@ -30,11 +30,13 @@ const GRACE: Duration = Duration::from_millis(500);
 const LISTING: Duration = Duration::from_secs(5);
 
 /// What the tasks of the background thread share with callers.
+#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) metrics: Counters,
     /// The connection in use; 0 is none.
     pub(crate) session: AtomicU64,
-    pub(crate) next_session: AtomicU64,
+    /// The connections that there were; the next one is one more.
+    pub(crate) sessions: AtomicU64,
     /// Rung at each new connection.
     pub(crate) connected: Notify,
     pub(crate) keys: KeyCache,
@@ -57,13 +59,7 @@ impl GuardLink {
             config.guards.iter().map(Destination::new).collect::<Result<_, _>>()?;
         let door = config.listen.as_ref().map(Door::open).transpose()?;
         let listening = door.as_ref().and_then(Door::address);
-        let shared = Arc::new(Shared {
-            metrics: Counters::default(),
-            session: AtomicU64::new(0),
-            next_session: AtomicU64::new(1),
-            connected: Notify::new(),
-            keys: KeyCache::default(),
-        });
+        let shared = Arc::new(Shared::default());
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(ConfigError::Thread)?;
         let (events, inbox) = mpsc::unbounded_channel();

@@ -168,6 +168,17 @@ fn a_guard_that_cannot_be_reached_at_the_start_is_skipped() {
 }
 
 #[test]
+fn a_guard_that_accepts_and_says_nothing_is_skipped() {
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = Guard::start();
+    let url = format!("ws://{}/rpc", deaf.local_addr().unwrap());
+    let config = quick(vec![Target::new(url), Target::new(here.url())]);
+    let keystore = RemoteKeystore::start(config).unwrap();
+    assert!(keystore.wait_ready(Duration::from_secs(10)));
+    good(statement(&keystore));
+}
+
+#[test]
 fn a_guard_that_restarts_is_found_again() {
     let guard = Guard::start();
     let keystore = node(&[&guard]);
