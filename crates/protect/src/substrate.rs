@@ -28,6 +28,10 @@ impl KeyType {
     pub const BEEFY: Self = Self(*b"beef");
     /// Authority discovery, sr25519.
     pub const AUTHORITY_DISCOVERY: Self = Self(*b"audi");
+
+    /// Every key type that there are rules for.
+    pub const ALL: [Self; 5] =
+        [Self::BABE, Self::AURA, Self::GRANDPA, Self::BEEFY, Self::AUTHORITY_DISCOVERY];
 }
 
 /// The step of a GRANDPA round that a vote belongs to (`finality_grandpa::Message`).
