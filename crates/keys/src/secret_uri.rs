@@ -1,7 +1,7 @@
 //! Secret URIs: from the text that Substrate's tools print to the 32 bytes of a session secret.
 //!
-//! `[phrase | 0x seed][//junction]…[///password]`, as `sp_core::crypto::SecretUri` reads it. Without
-//! a phrase the public development phrase is meant.
+//! `[phrase | 0x seed][//junction]…[///password]`, as `sp_core::crypto::SecretUri` reads it.
+//! Without a phrase the public development phrase is meant.
 //!
 //! Invariants: an error never repeats the text; intermediate secrets are wiped. Soft junctions (one
 //! slash) are refused: whoever knows one child's secret and the parent's public key computes the

@@ -177,7 +177,10 @@ fn one_block_has_one_seal() {
     assert_ne!(other.unwrap().as_bytes()[..32], seals[0].as_bytes()[..32], "a nonce of its own");
 }
 
-const FROZEN_SEAL: &str = "0x";
+const FROZEN_SEAL: &str = concat!(
+    "0x40472567288a51fc9e42a7a0d6468078752661c96706b0c5f224381e8dd2086e",
+    "9fa83979305eb97165c750c5805c27adc0e0da2c8d363e175ccb7b1276f42b82"
+);
 
 #[test]
 fn seals_verify_as_a_chain_verifies_them() {

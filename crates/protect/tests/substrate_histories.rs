@@ -22,9 +22,8 @@ mod common;
 use common::{Random, RecordingLedger, attestation, digest, harmless, irrevocable, key};
 use palisade_protect::journal::{Entry, Event, GENESIS, Replay, ReplayError, chain};
 use palisade_protect::{
-    BeefyVote, Duty, Evidence, GrandpaStage, GrandpaVote, Intent, KeyType, Message, Record,
-    RecordError, Refusal, RefusalKind, Seal, Slot, SubstrateHistory, SubstrateRecord, authorise,
-    decide,
+    Duty, Evidence, GrandpaStage, Intent, KeyType, Message, Record, RecordError, Refusal,
+    RefusalKind, Seal, Slot, SubstrateRecord, authorise, decide,
 };
 
 const HISTORIES: u64 = 300_000;
@@ -270,75 +269,6 @@ fn a_key_of_unknown_past_waits() {
     assert_eq!(decide(&merged, &asked).unwrap_err().kind, RefusalKind::AwaitsFloor);
 }
 
-fn full(key_type: KeyType) -> SubstrateRecord {
-    let history = match key_type {
-        KeyType::GRANDPA => SubstrateHistory::Grandpa([
-            Some(GrandpaVote { set_id: 1, round: 2, digest: Some(digest(0xaa)) }),
-            Some(GrandpaVote { set_id: 3, round: 4, digest: None }),
-            None,
-        ]),
-        KeyType::BEEFY => SubstrateHistory::Beefy(Some(BeefyVote {
-            set_id: 5,
-            block: 6,
-            digest: Some(digest(0xbb)),
-        })),
-        _ => SubstrateHistory::Seals(Some(Seal { slot: Slot(7), pre_hash: Some(digest(0xdd)) })),
-    };
-    SubstrateRecord { history, ..session(key_type) }
-}
-
-/// Frozen: records on disk are read for ever.
-#[test]
-fn the_bytes_of_a_record_are_frozen() {
-    let chain = "cc".repeat(32);
-    let aa = "aa".repeat(32);
-    let expected = [
-        (KeyType::BABE, format!("0102{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
-        (
-            KeyType::GRANDPA,
-            format!(
-                "0102{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
-                 0000000000000000",
-                0
-            ),
-        ),
-        (
-            KeyType::BEEFY,
-            format!("0102{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
-        ),
-        (KeyType::AUTHORITY_DISCOVERY, format!("0102{chain}6175646900")),
-    ];
-    for (key_type, bytes) in expected {
-        let record = if key_type == KeyType::AUTHORITY_DISCOVERY {
-            Record::Substrate(session(key_type))
-        } else {
-            Record::Substrate(full(key_type))
-        };
-        assert_eq!(hex::encode(record.encode()), bytes, "{key_type}");
-        assert_eq!(Record::decode(&hex::decode(bytes).unwrap()), Ok(record));
-    }
-}
-
-#[test]
-fn a_damaged_record_is_no_record() {
-    for key_type in TYPES {
-        let bytes = Record::Substrate(full(key_type)).encode();
-        for end in 0..bytes.len() {
-            assert!(Record::decode(&bytes[..end]).is_err(), "{key_type} cut at {end}");
-        }
-        assert!(Record::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
-        for (at, bad) in [(34, b'z'), (38, 2), (39, 3)] {
-            let mut damaged = bytes.clone();
-            damaged[at] = bad;
-            assert!(Record::decode(&damaged).is_err(), "{key_type} byte {at}");
-        }
-    }
-    // Only a vote's place can be unknown to every clock.
-    let mut waiting_seal = Record::Substrate(full(KeyType::BABE)).encode();
-    waiting_seal[38] = 1;
-    assert_eq!(Record::decode(&waiting_seal), Err(RecordError::Malformed));
-}
-
 /// Everything permitted goes through the journal and back to the same records.
 #[test]
 fn the_journal_of_session_keys_replays() {
@@ -382,7 +312,10 @@ fn the_journal_of_session_keys_replays() {
 #[test]
 fn the_operator_may_end_the_waiting_but_not_lower_the_record() {
     let owner = key(1);
-    let waiting = SubstrateRecord { awaits_floor: true, ..full(KeyType::GRANDPA) };
+    let waiting = SubstrateRecord {
+        awaits_floor: true,
+        ..permitted(session(KeyType::GRANDPA), vote(GrandpaStage::Prevote, 1, 2, 3))
+    };
     let floor = SubstrateRecord { awaits_floor: false, ..waiting };
     let lowered = session(KeyType::GRANDPA);
     let replay_with = |raised: SubstrateRecord| {

@@ -333,9 +333,8 @@ address = "127.0.0.1:9001"
 name = "local"
 anonymous = true
 allow = [
-    "proposals", "attestations", "aggregation", "sync", "randao", "registration", "deposits",
     "session-duties",
-]
+    "proposals", "attestations", "aggregation", "sync", "randao", "registration", "deposits"]
 
 [[client]]
 name = "key-manager"

@@ -14,7 +14,7 @@ use parity_scale_codec::{Compact, Decode};
 use crate::{BlockNumberBits, Chain, Judged, PayloadError};
 
 const WHAT: &str = "block header";
-/// Real headers have 200 to 400 bytes; one that schedules a set of a thousand authorities has 50 KB.
+/// Real headers have 200 to 400 bytes; one that schedules a set of 1,000 authorities has 50 KB.
 const MAX_BYTES: usize = 128 << 10;
 const BABE: [u8; 4] = *b"BABE";
 const AURA: [u8; 4] = *b"aura";

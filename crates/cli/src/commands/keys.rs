@@ -67,7 +67,8 @@ fn import_raw(home: &Home, arguments: &ImportRawArguments) -> Done {
     }
     if arguments.chain != "ethereum" || arguments.r#type != "bls" {
         return Err(Failure::Usage(format!(
-            "this version takes --chain ethereum --type bls, or --chain substrate:NAME, not --chain {:?} --type {:?}",
+            "this version takes --chain ethereum --type bls, or --chain substrate:NAME, not \
+             --chain {:?} --type {:?}",
             arguments.chain, arguments.r#type
         )));
     }

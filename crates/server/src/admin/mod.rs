@@ -295,7 +295,9 @@ impl Administrator {
             let network = engine.network();
             let parts = Parts { store: &mut *store, vault: &mut vault, network, running: true };
             let answer = execute::run(prepared, parts);
-            if vault.len() != configured_keys.load(Ordering::Acquire) {
+            // A key that is held already may have become one of another type.
+            let new_types = matches!(answer, Ok(Answer::SessionsImported { .. }));
+            if new_types || vault.len() != configured_keys.load(Ordering::Acquire) {
                 let ring = vault.load_ring().map_err(AdminError::vault);
                 ring.map(|ring| engine.replace_keychain(Keychain::with_records(ring, store)))?;
                 configured_keys.store(vault.len(), Ordering::Release);

@@ -218,8 +218,8 @@ fn must_be_of(parts: &Parts<'_>, key: &SessionPublicKey, chain: Digest) -> Resul
     Err(AdminError::usage(
         "key-of-another-chain",
         format!(
-            "nothing was imported; key {key} belongs to another chain in this home. A vote does not \
-             say which chain it is for, so one key must not serve two: make a new key"
+            "nothing was imported; key {key} belongs to another chain in this home. A vote does \
+             not say which chain it is for, so one key must not serve two: make a new key"
         ),
     ))
 }
@@ -253,8 +253,8 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
     let Some((id, Record::Substrate(record))) = known else {
         return Err(AdminError::usage(
             "unknown-key",
-            "this home holds no key of type gran or beef with that public key; `palisade keys list` \
-             shows those that it holds, and seals need no floor",
+            "this home holds no key of type gran or beef with that public key; `palisade keys \
+             list` shows those that it holds, and seals need no floor",
         ));
     };
     let (set_id, number) = (floor.set_id, floor.number);
@@ -266,10 +266,8 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
             SubstrateHistory::Beefy(Some(BeefyVote { set_id, block: number, digest: None }))
         }
         _ => {
-            return Err(AdminError::usage(
-                "no-floor",
-                "only keys of the types gran and beef take a floor; seals start from the clock",
-            ));
+            let message = "a record of a key with places has none";
+            return Err(AdminError::could_not("internal-error", message));
         }
     };
     parts.store.set_floor(&id, history).map_err(|error| AdminError::store(&error))?;

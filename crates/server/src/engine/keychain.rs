@@ -87,10 +87,11 @@ impl Keychain {
         self.ids.values().copied().chain(self.sessions.iter().map(|key| key.id))
     }
 
-    /// How many keys there are.
+    /// How many keys there are; a session key of several types counts once.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ids.len() + self.sessions.len()
+        let same = |one: &SessionKey, other: &SessionKey| one.public_key == other.public_key;
+        self.ids.len() + self.sessions.chunk_by(same).count()
     }
 
     /// Whether there is none.

@@ -1,7 +1,8 @@
 //! Duties of Substrate session keys: one plain message in, one plain outcome out.
 //!
-//! The way of a request: is the key here, and for this kind of duty → may this client ask → read the
-//! payload as one of the key's own chain → is it near the present → ledger → sign with the permit.
+//! The way of a request: is the key here, and for this kind of duty → may this client ask → read
+//! the payload as one of the key's own chain → is it near the present → ledger → sign with the
+//! permit.
 //!
 //! Invariants: a seal is given only for a header that was announced whole, so that a hash alone is
 //! never signed; a key signs for the chain that its record names and for no other; announcements
@@ -181,6 +182,13 @@ impl Engine {
         let signed =
             keychain.ring().sign_message(permit, &key.public_key, key.key_type, &judged.message);
         signed.map_err(|error| Denial::from(error).into())
+    }
+
+    /// How many session keys are for a chain that this guard does not know.
+    #[must_use]
+    pub fn keys_of_unknown_chains(&self) -> usize {
+        let keychain = self.keychain();
+        keychain.sessions().iter().filter(|key| self.chain_of(key).is_err()).count()
     }
 
     fn chain_of(&self, key: &SessionKey) -> Result<&Chain, SessionDenial> {

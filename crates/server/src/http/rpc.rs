@@ -1,11 +1,11 @@
 //! JSON-RPC 2.0 for Substrate nodes, at `POST /rpc`: the one place that knows its error numbers.
 //!
-//! -32700 no JSON · -32600 no request · -32601 no such method · -32602 parameters · -32010 refused ·
-//! -32011 unknown key · -32012 not ready or overloaded · -32013 the store failed · -32603 our bug.
-//! `data` holds a stable code, and for a refusal the evidence.
+//! -32700 no JSON · -32600 no request · -32601 no such method · -32602 parameters · -32010 refused
+//! · -32011 unknown key · -32012 not ready or overloaded · -32013 the store failed · -32603 our
+//! bug. `data` holds a stable code, and for a refusal the evidence.
 //!
-//! Invariants: parameters go by name, and an unknown one is an error; bytes are `0x` hex; a batch is
-//! bounded, and is answered in its order.
+//! Invariants: parameters go by name, and an unknown one is an error; bytes are `0x` hex; a batch
+//! is bounded, and is answered in its order.
 
 use axum::Json;
 use axum::body::Bytes;

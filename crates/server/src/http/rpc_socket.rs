@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::identity::RecognisedClient;
-use super::{Shared, rpc};
+use super::{Shared, reply, rpc};
 use crate::engine::Engine;
 use crate::policy::Client;
 
@@ -23,8 +25,12 @@ const UNDER_WAY: usize = 1_024;
 pub(super) async fn open(
     State(shared): State<Shared>,
     Extension(client): Extension<RecognisedClient>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let Ok(upgrade) = upgrade else {
+        let message = "GET /rpc opens a WebSocket (RFC 6455); send single requests with POST";
+        return reply::error(StatusCode::BAD_REQUEST, "invalid-request", message);
+    };
     let most = shared.max_body_bytes;
     let engine = Arc::clone(&shared.engine);
     upgrade
