@@ -1,6 +1,7 @@
 //! A scripted guard: it signs with real keys as a guard does, and fails where a test says so.
 //!
-//! Blocking sockets and one thread per connection, so that nothing of the code under test is shared.
+//! Blocking sockets and one thread per connection, so that nothing of the code under test is
+//! shared.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
