@@ -5,8 +5,8 @@
 //! precommits of one round and set (`sp_consensus_grandpa::check_equivocation_proof`); a second
 //! primary proposal is no offence, and is refused all the same. BABE: two sealed headers of one
 //! slot (`sp_consensus_babe::check_equivocation_proof`); the seal of one pre-hash is the same bytes
-//! each time, because a second, different one is an equivocation too. BEEFY: two commitments for one
-//! block and set (`sp_consensus_beefy::check_double_voting_proof`).
+//! each time, because a second, different one is an equivocation too. BEEFY: two commitments for
+//! one block and set (`sp_consensus_beefy::check_double_voting_proof`).
 //!
 //! A jump is bounded, so that one message of a broken node cannot use up a key's whole future.
 
