@@ -89,3 +89,106 @@ impl<B: BlockT> AuthorLookup<B> for BabeAuthors {
         Ok(Author { key_type: BABE, candidates: epochs.iter().filter_map(key).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use codec::Encode;
+    use sp_consensus_babe::digests::{PreDigest, SecondaryPlainPreDigest};
+    use sp_consensus_babe::{AllowedSlots, AuthorityId, BabeEpochConfiguration};
+    use sp_runtime::generic::{Block, Header};
+    use sp_runtime::traits::BlakeTwo256;
+    use sp_runtime::{Digest, DigestItem, OpaqueExtrinsic};
+
+    use super::*;
+
+    type TestHeader = Header<u32, BlakeTwo256>;
+    type TestBlock = Block<TestHeader, OpaqueExtrinsic>;
+
+    /// Epochs of ten slots from slot 100; in the first, authority `n` has the key of `n`s, in the
+    /// second of `n + 10`s.
+    struct TwoEpochs;
+
+    impl EpochSource for TwoEpochs {
+        fn slot_duration(&self) -> Duration {
+            Duration::from_secs(6)
+        }
+
+        fn epochs(&self) -> Vec<Epoch> {
+            let key = |byte: u8| AuthorityId::from_slice(&[byte; 32]).unwrap();
+            let epoch = |index: u64, start: u64, first: u8| Epoch {
+                epoch_index: index,
+                start_slot: start.into(),
+                duration: 10,
+                authorities: (first..first + 3).map(|byte| (key(byte), 1)).collect(),
+                randomness: [0; 32],
+                config: BabeEpochConfiguration {
+                    c: (1, 4),
+                    allowed_slots: AllowedSlots::PrimarySlots,
+                },
+            };
+            vec![epoch(0, 100, 0), epoch(1, 110, 10)]
+        }
+    }
+
+    fn header(logs: Vec<DigestItem>) -> TestHeader {
+        let zero = Default::default;
+        TestHeader::new(1, zero(), zero(), zero(), Digest { logs })
+    }
+
+    fn author(logs: Vec<DigestItem>) -> Result<Author, String> {
+        let authors = BabeAuthors(Arc::new(TwoEpochs));
+        AuthorLookup::<TestBlock>::author(&authors, &header(Vec::new()), &header(logs))
+    }
+
+    fn claim(authority_index: u32, slot: u64) -> Vec<DigestItem> {
+        let claim = SecondaryPlainPreDigest { authority_index, slot: slot.into() };
+        vec![
+            DigestItem::Other(vec![1]),
+            DigestItem::babe_pre_digest(PreDigest::SecondaryPlain(claim)),
+        ]
+    }
+
+    #[test]
+    fn the_epoch_of_the_slot_comes_first() {
+        let keys = |first: u8, second: u8| vec![vec![first; 32], vec![second; 32]];
+        assert_eq!(author(claim(2, 109)).unwrap().candidates, keys(2, 12));
+        assert_eq!(author(claim(2, 110)).unwrap().candidates, keys(12, 2));
+        assert_eq!(author(claim(0, 345)).unwrap().candidates, keys(10, 0));
+        assert_eq!(author(claim(2, 109)).unwrap().key_type, BABE);
+    }
+
+    #[test]
+    fn an_index_beyond_the_set_has_no_candidate() {
+        assert!(author(claim(3, 109)).unwrap().candidates.is_empty());
+    }
+
+    #[test]
+    fn a_header_without_a_claim_has_no_author() {
+        assert!(author(Vec::new()).is_err());
+        assert!(author(vec![DigestItem::PreRuntime(*b"aura", 5_u64.encode())]).is_err());
+    }
+
+    /// The bounds that a node's own types must meet; it is enough that this compiles.
+    #[cfg(all(feature = "aura", feature = "beefy"))]
+    #[expect(dead_code, reason = "compiled only")]
+    fn real_types<C>(client: &Arc<C>)
+    where
+        C: ProvideRuntimeApi<TestBlock> + HeaderBackend<TestBlock> + Send + Sync + 'static,
+        C::Api: BabeApi<TestBlock>
+            + sp_consensus_aura::AuraApi<TestBlock, sp_consensus_aura::sr25519::AuthorityId>
+            + sp_consensus_beefy::BeefyApi<
+                TestBlock,
+                sp_consensus_beefy::ecdsa_crypto::AuthorityId,
+            >,
+    {
+        use sp_consensus_aura::sr25519::AuthorityId as AuraId;
+        use sp_consensus_beefy::ecdsa_crypto::AuthorityId as BeefyId;
+        fn is_source(_: Arc<dyn crate::CommitmentSource>, _: Arc<dyn EpochSource>) {}
+        fn is_lookup<A: AuthorLookup<TestBlock>>(_: A) {}
+        is_lookup(AuraAuthors::<TestBlock, C, AuraId>::new(client));
+        is_source(
+            HeaderCommitments::<TestBlock, C, BeefyId>::new(client, 10),
+            ClientEpochs::<TestBlock, C>::new(client, Duration::from_secs(6)),
+        );
+    }
+}

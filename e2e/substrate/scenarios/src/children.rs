@@ -19,6 +19,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// A process, and the file of what it says.
 pub(crate) struct Child {
     name: String,
+    program: PathBuf,
+    arguments: Vec<String>,
     process: std::process::Child,
     log: PathBuf,
 }
@@ -31,17 +33,23 @@ impl Child {
         program: &Path,
         arguments: &[String],
     ) -> Result<Self, Failure> {
-        let output = File::options().create(true).append(true).open(log)?;
-        let process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(output.try_clone()?)
-            .stdout(output)
-            .spawn()
-            .map_err(|error| format!("cannot start {name} through setpriv: {error}"))?;
-        Ok(Self { name: name.to_owned(), process, log: log.to_owned() })
+        let process = spawn(name, log, program, arguments)?;
+        Ok(Self {
+            name: name.to_owned(),
+            program: program.to_owned(),
+            arguments: arguments.to_vec(),
+            process,
+            log: log.to_owned(),
+        })
+    }
+
+    /// Starts it again if it has ended by itself, as a supervisor does; whether it had.
+    pub(crate) fn start_if_ended(&mut self) -> Result<bool, Failure> {
+        let ended = self.process.try_wait()?.is_some();
+        if ended {
+            self.process = spawn(&self.name, &self.log, &self.program, &self.arguments)?;
+        }
+        Ok(ended)
     }
 
     /// Its number, the same for as long as it lives.
@@ -77,6 +85,24 @@ impl Child {
         last.reverse();
         Ok(last.join(" | "))
     }
+}
+
+fn spawn(
+    name: &str,
+    log: &Path,
+    program: &Path,
+    arguments: &[String],
+) -> Result<std::process::Child, Failure> {
+    let output = File::options().create(true).append(true).open(log)?;
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(output.try_clone()?)
+        .stdout(output)
+        .spawn()
+        .map_err(|error| format!("cannot start {name} through setpriv: {error}").into())
 }
 
 impl Drop for Child {

@@ -44,6 +44,7 @@ pub(crate) struct Node {
     child: Child,
     rpc: Rpc,
     port: u16,
+    restarts: u32,
 }
 
 impl Node {
@@ -68,7 +69,7 @@ impl Node {
         }
         let log = stand.path(format!("{}.log", setup.name));
         let child = Child::start(setup.name, &log, &stand.binaries.mini_node, &arguments)?;
-        let mut node = Self { child, rpc: Rpc::new(rpc_port), port };
+        let mut node = Self { child, rpc: Rpc::new(rpc_port), port, restarts: 0 };
         wait::until(&format!("{}'s JSON-RPC", setup.name), START_LIMIT, || {
             node.child.assert_alive()?;
             node.best().map(Some)
@@ -89,6 +90,22 @@ impl Node {
     /// Fails if the process has ended.
     pub(crate) fn assert_alive(&mut self) -> Result<(), Failure> {
         self.child.assert_alive()
+    }
+
+    /// Starts it again if it has ended by itself, as the supervisor of a validator does.
+    pub(crate) fn supervise(&mut self) -> Result<(), Failure> {
+        self.restarts += u32::from(self.child.start_if_ended()?);
+        Ok(())
+    }
+
+    /// How often it was started again.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// How many lines of its log have this in them.
+    pub(crate) fn log_lines(&self, needle: &str) -> Result<usize, Failure> {
+        self.child.count_lines(&[needle])
     }
 
     /// How many equivocations it has logged.
