@@ -1,5 +1,5 @@
 # The entrances. `make test` on a fresh Debian 12 with Rust and a C compiler installs what it needs.
-.PHONY: run test e2e fmt lint fuzz
+.PHONY: run test e2e e2e-substrate fmt lint fuzz
 
 # Builds, makes a development home, starts a guard that signs and refuses, and says where to look.
 run:
@@ -15,6 +15,13 @@ test:
 e2e:
 	scripts/step "tools" scripts/install-tools
 	E2E_ALLOW_SKIP=0 scripts/e2e
+
+# Real BABE and GRANDPA nodes on the real guard. Builds a whole node (about 14 minutes of processor
+# time when cold), so it is not part of `make test`.
+e2e-substrate:
+	command -v protoc >/dev/null || apt-get install --yes protobuf-compiler
+	cargo build --release --package palisade-cli
+	e2e/substrate/run $(SCENARIOS)
 
 # Brings every source into form.
 fmt:

@@ -24,7 +24,10 @@ Blank lines and lines that start with # are skipped. Do not leave secrets in cle
 them in.
 
 Example:
-  print-secrets | palisade keys import-raw --chain ethereum --type bls --from-now -";
+  print-secrets | palisade keys import-raw --chain ethereum --type bls --from-now -
+  print-uri | palisade keys import-raw --chain substrate:polkadot --type gran --fresh -
+
+Ethereum: 32 bytes in hex. Substrate: a 0x seed, or a secret URI with hard junctions.";
 
 /// Guards the keys of proof-of-stake validators: decodes what it is asked to sign, decides from a
 /// durable record whether that could get the validator slashed, and only then signs.
@@ -61,6 +64,9 @@ pub(crate) enum Command {
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The Substrate chains that this home signs for
+    #[command(subcommand)]
+    Chain(ChainCommand),
     /// Slashing protection history (EIP-3076) out and in
     #[command(subcommand)]
     History(HistoryCommand),
@@ -141,12 +147,73 @@ pub(crate) struct JsonArguments {
 pub(crate) enum KeysCommand {
     /// Import EIP-2335 keystores: all of them, or none
     Import(ImportArguments),
-    /// Import secret keys, one in hex on each line of a file
+    /// Import secret keys in clear, one on each line of a file
     ImportRaw(ImportRawArguments),
     /// List the keys of this home
     List(JsonArguments),
     /// Remove keys; their history is exported to a file first
     Remove(RemoveArguments),
+    /// Say from where a session key that was imported with --from-now may sign
+    Floor(FloorArguments),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+A key of type gran or beef that was imported with --from-now signs nothing until this is said: no
+clock tells which rounds or blocks it voted on. Ask a node of the chain (grandpa_roundState) and add
+a margin, or name the next set. A record never becomes weaker.
+
+Example:
+  palisade keys floor 0x88dc… --set-id 1200 --number 0")]
+pub(crate) struct FloorArguments {
+    /// The public key, hex
+    #[arg(value_name = "PUBKEY")]
+    pub(crate) public_key: String,
+
+    /// The authority set; everything in earlier sets counts as signed
+    #[arg(long, value_name = "SET")]
+    pub(crate) set_id: u64,
+
+    /// The round (gran) or block (beef) up to which everything in that set counts as signed
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) number: u64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ChainCommand {
+    /// Add a Substrate chain that this home signs for
+    #[command(after_help = "\
+The genesis hash is block 0's (chain_getBlockHash 0). Keys are pinned to it for ever. A guard that
+runs knows the chain after a restart.
+
+Example:
+  palisade chain add polkadot --slot-ms 6000 --genesis 0x91b171bb…")]
+    Add(ChainAddArguments),
+    /// List the chains of this home
+    List(JsonArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct ChainAddArguments {
+    /// A name of your choice: lowercase letters, digits and dashes
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// The genesis hash, hex
+    #[arg(long, value_name = "HEX")]
+    pub(crate) genesis: String,
+
+    /// The slot duration, in milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) slot_ms: u64,
+
+    /// The width of block numbers
+    #[arg(long, value_name = "BITS", default_value = "32", value_parser = ["32", "64"])]
+    pub(crate) block_number_bits: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 // What is known of the keys' past. One of the three must be said.
@@ -193,13 +260,17 @@ pub(crate) struct ImportArguments {
 #[derive(Args)]
 #[command(after_help = RAW_HELP)]
 pub(crate) struct ImportRawArguments {
-    /// The family of chains: ethereum
+    /// The chain: ethereum, or substrate:NAME with a NAME of `palisade chain list`
     #[arg(long, value_name = "CHAIN")]
     pub(crate) chain: String,
 
-    /// The kind of key: bls
+    /// The kind of key: bls; on Substrate babe, gran, aura, beef or audi
     #[arg(long, value_name = "TYPE")]
     pub(crate) r#type: String,
+
+    /// ed25519, for Aura keys of that kind; otherwise the crypto follows the type
+    #[arg(long, value_name = "CRYPTO")]
+    pub(crate) crypto: Option<String>,
 
     #[command(flatten)]
     pub(crate) past: PastArguments,

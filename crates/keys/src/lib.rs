@@ -22,6 +22,7 @@
 //! (no core dumps, locked memory) is what keeps those from leaving the process.
 #![forbid(unsafe_code)]
 
+mod any;
 mod bls;
 mod files;
 mod hash_points;
@@ -30,14 +31,19 @@ pub mod keystore;
 mod password;
 mod ring;
 mod scheme;
+mod secret_uri;
+mod session;
 mod signature;
 mod unlock;
 mod vault;
 
+pub use any::PublicKey;
 pub use bls::{BlsPublicKey, BlsSecretKey, PublicKeyError, SecretKeyError};
 pub use password::{Password, PasswordError};
 pub use ring::{KeyRing, SignError};
 pub use scheme::{Scheme, key_id};
+pub use secret_uri::SecretUriError;
+pub use session::{SessionPublicKey, SessionPublicKeyError, SessionSecretKey, SessionSignature};
 pub use signature::Signature;
 pub use unlock::{UnlockError, UnlockFileSecret, UnlockSecret};
 pub use vault::{Added, NewKey, Removed, UnlockKind, Vault, VaultError};

@@ -6,15 +6,19 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use palisade_protect::{KeyId, Permit};
+use palisade_protect::{KeyId, KeyType, Message, Permit};
 
+use crate::any::SecretKey;
 use crate::hash_points::HashPoints;
-use crate::{BlsPublicKey, BlsSecretKey, Signature};
+use crate::{
+    BlsPublicKey, BlsSecretKey, SessionPublicKey, SessionSecretKey, SessionSignature, Signature,
+};
 
 /// Secret keys by the ledger's name for them.
 #[derive(Default)]
 pub struct KeyRing {
     keys: HashMap<KeyId, BlsSecretKey>,
+    sessions: HashMap<KeyId, SessionSecretKey>,
     points: HashPoints,
 }
 
@@ -24,13 +28,30 @@ pub struct KeyRing {
 pub enum SignError {
     /// The ring does not hold the permit's key.
     UnknownKey(KeyId),
+    /// The permit is for another key or message than those given.
+    OtherMessage(KeyId),
+    /// The permit's key does not sign messages of this kind.
+    OtherScheme(KeyId),
 }
 
 impl KeyRing {
     /// A ring of these keys; a key given twice is held once.
     pub fn new(keys: impl IntoIterator<Item = BlsSecretKey>) -> Self {
         let keys = keys.into_iter().map(|key| (key.public_key().id(), key)).collect();
-        Self { keys, points: HashPoints::default() }
+        Self { keys, ..Self::default() }
+    }
+
+    /// A ring of keys of any scheme.
+    pub(crate) fn of_any(keys: impl IntoIterator<Item = SecretKey>) -> Self {
+        let mut ring = Self::default();
+        for key in keys {
+            let id = key.public_key().id();
+            match key {
+                SecretKey::Bls(key) => drop(ring.keys.insert(id, key)),
+                SecretKey::Session(key) => drop(ring.sessions.insert(id, key)),
+            }
+        }
+        ring
     }
 
     /// Signs what the permit allows: one BLS signature (draft-irtf-cfrg-bls-signature, proof of
@@ -45,13 +66,38 @@ impl KeyRing {
         Ok(key.sign_point(&self.points.point(&permit.digest())))
     }
 
+    /// Signs what the permit allows with a session key. Key, key type and `message` must be those
+    /// that were judged: they are compared with the permit.
+    ///
+    /// # Errors
+    /// [`SignError`]; as with [`KeyRing::sign`], the duty is then recorded and no signature left.
+    pub fn sign_message(
+        &self,
+        permit: Permit,
+        public_key: &SessionPublicKey,
+        key_type: KeyType,
+        message: &Message<'_>,
+    ) -> Result<SessionSignature, SignError> {
+        let id = permit.key();
+        let key = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
+        if public_key.ledger_id(key_type) != id || message.digest() != permit.digest() {
+            return Err(SignError::OtherMessage(id));
+        }
+        key.sign(message).ok_or(SignError::OtherScheme(id))
+    }
+
+    /// The public key of each session key, in no particular order.
+    pub fn session_public_keys(&self) -> impl Iterator<Item = SessionPublicKey> {
+        self.sessions.values().map(SessionSecretKey::public_key)
+    }
+
     /// Whether the ring holds this key.
     #[must_use]
     pub fn contains(&self, key: &KeyId) -> bool {
-        self.keys.contains_key(key)
+        self.keys.contains_key(key) || self.sessions.contains_key(key)
     }
 
-    /// The public key of each key, in no particular order.
+    /// The public key of each validator's key, in no particular order.
     pub fn public_keys(&self) -> impl Iterator<Item = BlsPublicKey> {
         self.keys.values().map(BlsSecretKey::public_key)
     }
@@ -59,23 +105,28 @@ impl KeyRing {
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.sessions.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 }
 
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::UnknownKey(key) = self;
-        write!(
-            f,
-            "key {key} is not held here (any more); import it, or ask the guard that holds it"
-        )
+        match self {
+            Self::UnknownKey(key) => write!(
+                f,
+                "key {key} is not held here (any more); import it, or ask the guard that holds it"
+            ),
+            Self::OtherMessage(key) => {
+                write!(f, "key {key}: not the key and message that were permitted")
+            }
+            Self::OtherScheme(key) => write!(f, "key {key} does not sign messages of this kind"),
+        }
     }
 }
 

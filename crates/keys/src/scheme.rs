@@ -14,13 +14,31 @@ const KEY_ID_DOMAIN: &[u8] = b"palisade/key/v1";
 pub enum Scheme {
     /// BLS12-381, public keys in G1 (draft-irtf-cfrg-bls-signature, proof of possession scheme).
     Bls12381 = 1,
+    /// Schnorr signatures on Ristretto (schnorrkel), as Substrate uses them.
+    Sr25519 = 2,
+    /// RFC 8032.
+    Ed25519 = 3,
+    /// ECDSA on secp256k1, signatures with a recovery byte.
+    Ecdsa = 4,
 }
 
 impl Scheme {
     /// The scheme that `tag` stands for; `None` for a tag of no known scheme.
     #[must_use]
     pub fn from_tag(tag: u8) -> Option<Self> {
-        (tag == Self::Bls12381.tag()).then_some(Self::Bls12381)
+        [Self::Bls12381, Self::Sr25519, Self::Ed25519, Self::Ecdsa]
+            .into_iter()
+            .find(|scheme| scheme.tag() == tag)
+    }
+
+    /// How many bytes a public key has.
+    #[must_use]
+    pub fn public_key_bytes(self) -> usize {
+        match self {
+            Self::Bls12381 => 48,
+            Self::Sr25519 | Self::Ed25519 => 32,
+            Self::Ecdsa => 33,
+        }
     }
 
     /// The byte that stands for this scheme.

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use palisade_keys::{
-    BlsPublicKey, BlsSecretKey, NewKey, Password, UnlockError, UnlockKind, UnlockSecret, Vault,
+    BlsSecretKey, NewKey, Password, PublicKey, UnlockError, UnlockKind, UnlockSecret, Vault,
     VaultError,
 };
 use tempfile::TempDir;
@@ -27,8 +27,8 @@ fn new_keys(numbers: impl IntoIterator<Item = u8>) -> Vec<NewKey> {
     numbers.into_iter().map(|number| NewKey::bls(secret(number))).collect()
 }
 
-fn public_keys(numbers: impl IntoIterator<Item = u8>) -> Vec<BlsPublicKey> {
-    numbers.into_iter().map(|number| secret(number).public_key()).collect()
+fn public_keys(numbers: impl IntoIterator<Item = u8>) -> Vec<PublicKey> {
+    numbers.into_iter().map(|number| PublicKey::Bls(secret(number).public_key())).collect()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -76,6 +76,7 @@ fn keys_are_there_after_reopening_and_sign() {
     assert_eq!(vault.public_keys().collect::<Vec<_>>(), public_keys(1..=5));
     let ring = vault.load_ring().unwrap();
     let held: BTreeSet<_> = ring.public_keys().collect();
+    let held: BTreeSet<_> = held.into_iter().map(PublicKey::Bls).collect();
     assert_eq!(held, public_keys(1..=5).into_iter().collect());
 }
 

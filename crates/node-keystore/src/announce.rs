@@ -24,6 +24,11 @@ use crate::wire::{GuardError, bytes_of, to_hex};
 /// So many announcements are kept for a connection that changes before the seal.
 const KEPT: usize = 4;
 
+/// The rest of a request's text: names, quotes and the id.
+const ENVELOPE: usize = 256;
+/// What a guard answers to the seal of a block that it was not told.
+const NOT_ANNOUNCED: &str = "block-not-announced";
+
 /// The authority that a proposed block names as its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
@@ -64,6 +69,13 @@ impl Announcements {
         kept.push_back(announced);
     }
 
+    /// Makes the next seal announce the block again.
+    fn forget_connection(&self, pre_hash: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter_mut().filter(|announced| announced.pre_hash == pre_hash);
+        found.for_each(|announced| announced.session = 0);
+    }
+
     fn find(&self, pre_hash: &[u8]) -> Option<(Arc<Value>, u64)> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.iter().find(|announced| announced.pre_hash == pre_hash)?;
@@ -87,8 +99,11 @@ impl RemoteKeystore {
         let params = json!({"publicKey": to_hex(public), "preHash": to_hex(pre_hash)});
         let mut session = self.announce_again(pre_hash)?;
         let mut sealed = self.link().call("palisade_sealBlock", params.clone(), limit);
-        let moved = |session| session != 0 && session != self.link().session();
-        if matches!(sealed, Err(GuardError::Refused { .. })) && moved(session) {
+        if let Err(GuardError::Refused { code, .. }) = &sealed
+            && session != 0
+            && (code == NOT_ANNOUNCED || session != self.link().session())
+        {
+            self.announcements.forget_connection(pre_hash);
             session = self.announce_again(pre_hash)?;
             log::info!(target: crate::LOG, "sealing again on connection {session}");
             sealed = self.link().call("palisade_sealBlock", params, limit);
@@ -100,7 +115,7 @@ impl RemoteKeystore {
     /// guard to judge.
     fn announce_again(&self, pre_hash: &[u8]) -> Result<u64, GuardError> {
         let Some((params, session)) = self.announcements.find(pre_hash) else { return Ok(0) };
-        if session == self.link().session() {
+        if session != 0 && session == self.link().session() {
             return Ok(session);
         }
         let limit = self.config.block_timeout;
@@ -238,8 +253,10 @@ fn announcement<B: BlockT>(
     });
     let extrinsics = block.extrinsics().encode();
     let limit = keystore.config.announcement_limit;
+    let heads = params.to_string().len() + ENVELOPE;
+    let whole = heads.saturating_add((extrinsics.len() + proof.len()).saturating_mul(2));
     if let Some(members) = params.as_object_mut()
-        && (extrinsics.len() + proof.len()).saturating_mul(2) < limit
+        && whole < limit
     {
         members.insert("extrinsics".to_owned(), to_hex(&extrinsics).into());
         members.insert("storageProof".to_owned(), to_hex(proof).into());

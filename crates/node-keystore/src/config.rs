@@ -65,7 +65,7 @@ pub struct GuardConfig {
     /// that its supervisor restarts after a refusal asks for the same refused vote again.
     pub grandpa_memory: Option<PathBuf>,
     /// Announcements that would be longer than this many bytes of JSON go out without extrinsics
-    /// and storage proof. Default 24 MiB.
+    /// and storage proof. Default 8 MiB, as the guard's `max_body_bytes`: raise both together.
     pub announcement_limit: usize,
     /// Whether Aura keys are ed25519 instead of sr25519.
     pub aura_ed25519: bool,
@@ -88,7 +88,7 @@ impl Default for GuardConfig {
             reconnect_limit: Duration::from_secs(5),
             grandpa_hide: Duration::from_secs(60),
             grandpa_memory: None,
-            announcement_limit: 24 << 20,
+            announcement_limit: 8 << 20,
             aura_ed25519: false,
             allow_plain_text: false,
         }

@@ -17,6 +17,9 @@ const NOT_READY: i64 = -32012;
 /// The guard could not write its store; it signs nothing until that is put right.
 const STORE_FAILURE: i64 = -32013;
 
+/// A fault of the guard itself (JSON-RPC 2.0, section 5.1).
+const INTERNAL: i64 = -32603;
+
 /// Why a guard did not sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuardError {
@@ -35,6 +38,8 @@ pub enum GuardError {
     NotReady(String),
     /// The guard cannot make decisions durable, and so makes none.
     StoreFailure(String),
+    /// The guard failed within; its log says more.
+    Internal(String),
     /// The guard could not read the request: two versions that do not fit together.
     BadRequest(String),
     /// No guard answered in time.
@@ -67,6 +72,9 @@ impl fmt::Display for GuardError {
                 formatter,
                 "the guard cannot write its store and signs nothing: {message}; see its log"
             ),
+            Self::Internal(message) => {
+                write!(formatter, "the guard failed: {message}; see its log")
+            }
             Self::BadRequest(message) => {
                 write!(formatter, "the guard does not understand this node: {message}")
             }
@@ -134,6 +142,7 @@ fn read_error(error: &Value) -> Option<GuardError> {
         UNKNOWN_KEY => GuardError::UnknownKey,
         NOT_READY => GuardError::NotReady(message),
         STORE_FAILURE => GuardError::StoreFailure(message),
+        INTERNAL => GuardError::Internal(message),
         _ => GuardError::BadRequest(format!("{message} ({code})")),
     })
 }

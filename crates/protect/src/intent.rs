@@ -5,8 +5,11 @@
 
 use core::fmt;
 
+use crate::substrate::GrandpaStage;
+
 /// A 32-byte digest: for Ethereum the signing root of the message
-/// (consensus-specs `phase0/beacon-chain.md`, `compute_signing_root`).
+/// (consensus-specs `phase0/beacon-chain.md`, `compute_signing_root`), for Substrate
+/// [`Message::digest`](crate::Message::digest).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -14,7 +17,8 @@ pub struct Digest(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 32]);
 
-/// A beacon chain slot, counted from genesis.
+/// A slot: of the beacon chain, counted from its genesis; of BABE and Aura, counted from the Unix
+/// epoch in units of the chain's slot duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u64);
 
@@ -37,6 +41,27 @@ pub enum Duty {
         source: Epoch,
         /// Epoch of the target checkpoint.
         target: Epoch,
+    },
+    /// A vote of GRANDPA. Two different prevotes or precommits of one round are slashable.
+    GrandpaVote {
+        /// The step of the round.
+        stage: GrandpaStage,
+        /// The authority set.
+        set_id: u64,
+        /// The round in it.
+        round: u64,
+    },
+    /// The seal of a BABE or Aura block; the digest is its pre-hash. Two in a slot are slashable.
+    Seal {
+        /// The block's slot.
+        slot: Slot,
+    },
+    /// A vote of BEEFY. Two different commitments for one block are slashable.
+    BeefyVote {
+        /// The validator set.
+        set_id: u64,
+        /// The block's number.
+        block: u64,
     },
     /// Not slashable, but it cannot be taken back (a voluntary exit, a deposit, a change of
     /// withdrawal credentials): journaled durably before it is signed.

@@ -27,13 +27,19 @@ extern crate alloc;
 mod codec;
 mod intent;
 pub mod journal;
+mod message;
 mod permit;
 mod record;
 mod refusal;
 mod rules;
+mod substrate;
 
 pub use intent::{Digest, Duty, Epoch, Intent, KeyId, Slot};
+pub use message::{BabeVrf, Message};
 pub use permit::{Denied, Ledger, Permit, authorise};
 pub use record::{Attestation, Bound, EthereumRecord, Proposal, Record, RecordError, StopLine};
 pub use refusal::{Evidence, Refusal, RefusalKind};
 pub use rules::{PROTECTION_IS_ON, decide};
+pub use substrate::{
+    BeefyVote, GrandpaStage, GrandpaVote, KeyType, Seal, SubstrateHistory, SubstrateRecord,
+};

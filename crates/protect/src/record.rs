@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::codec::{Malformed, Reader};
-use crate::{Digest, Epoch, Slot};
+use crate::{Digest, Epoch, Slot, SubstrateRecord};
 
 const VERSION: u8 = 1;
 const FAMILY_ETHEREUM: u8 = 1;
+const FAMILY_SUBSTRATE: u8 = 2;
 
 const HAS_PROPOSAL: u8 = 1;
 const HAS_PROPOSAL_ROOT: u8 = 1 << 1;
@@ -76,6 +77,8 @@ pub struct EthereumRecord {
 pub enum Record {
     /// Ethereum and its relatives (Casper FFG with LMD GHOST).
     Ethereum(EthereumRecord),
+    /// A session key of a Substrate chain.
+    Substrate(SubstrateRecord),
 }
 
 /// A stored record that cannot be believed.
@@ -86,7 +89,7 @@ pub enum RecordError {
     UnknownVersion(u8),
     /// Not a record: the file was damaged or is not ours.
     Malformed,
-    /// Two records of different kinds of chains cannot be merged.
+    /// Records of different chains, or of different key types, cannot be merged.
     OfAnotherChain,
 }
 
@@ -106,6 +109,10 @@ impl Record {
             (Self::Ethereum(ours), Self::Ethereum(theirs)) => {
                 Ok(Self::Ethereum(ours.merge_stricter(theirs)))
             }
+            (Self::Substrate(ours), Self::Substrate(theirs)) => {
+                ours.merge_stricter(theirs).map(Self::Substrate)
+            }
+            _ => Err(RecordError::OfAnotherChain),
         }
     }
 
@@ -117,6 +124,10 @@ impl Record {
         match self {
             Self::Ethereum(record) => {
                 out.push(FAMILY_ETHEREUM);
+                record.encode(&mut out);
+            }
+            Self::Substrate(record) => {
+                out.push(FAMILY_SUBSTRATE);
                 record.encode(&mut out);
             }
         }
@@ -135,6 +146,7 @@ impl Record {
         }
         let record = match reader.byte()? {
             FAMILY_ETHEREUM => Self::Ethereum(EthereumRecord::decode(&mut reader)?),
+            FAMILY_SUBSTRATE => Self::Substrate(SubstrateRecord::decode(&mut reader)?),
             _ => return Err(RecordError::Malformed),
         };
         reader.finish()?;
@@ -269,7 +281,11 @@ impl StopLine {
     }
 }
 
-fn merge<T>(ours: Option<T>, theirs: Option<T>, both: impl FnOnce(T, T) -> T) -> Option<T> {
+pub(crate) fn merge<T>(
+    ours: Option<T>,
+    theirs: Option<T>,
+    both: impl FnOnce(T, T) -> T,
+) -> Option<T> {
     match (ours, theirs) {
         (Some(ours), Some(theirs)) => Some(both(ours, theirs)),
         (one, other) => one.or(other),
@@ -289,7 +305,7 @@ impl fmt::Display for RecordError {
                 write!(f, "record version {version} is newer than this program understands")
             }
             Self::Malformed => f.write_str("not a record: damaged, or not written by this program"),
-            Self::OfAnotherChain => f.write_str("records of different kinds of chains"),
+            Self::OfAnotherChain => f.write_str("records of different chains or key types"),
         }
     }
 }

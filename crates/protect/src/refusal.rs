@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::{Attestation, Bound, Intent, Proposal};
+use crate::{Attestation, BeefyVote, Bound, GrandpaVote, Intent, Proposal, Seal};
 
 /// The rules' reasons to refuse. The list is closed: clients may match on [`RefusalKind::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +30,27 @@ pub enum RefusalKind {
     BelowStopLine,
     /// The key's record belongs to another kind of chain than the duty.
     DutyOfAnotherChain,
+    /// Another block was sealed in this slot (or this slot's block is known without its hash).
+    DoubleSeal,
+    /// The slot is before the last sealed one.
+    SealBehind,
+    /// Another vote of this stage was signed in this round (or its content is not known).
+    DoubleGrandpaVote,
+    /// The round or the set is before the last one of this stage.
+    GrandpaVoteBehind,
+    /// Another commitment was signed for this block (or its content is not known).
+    DoubleBeefyVote,
+    /// The block or the set is not after the last one.
+    BeefyVoteBehind,
+    /// The message is further ahead than any chain can have moved.
+    TooFarAhead,
+    /// The key's past is unknown, and the operator has not yet said from where it may sign.
+    AwaitsFloor,
 }
 
 impl RefusalKind {
     /// Every kind, in the order of its byte in the journal.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::DoubleProposal,
         Self::ProposalBehind,
         Self::DoubleVote,
@@ -45,6 +61,14 @@ impl RefusalKind {
         Self::AtOrAboveStopLine,
         Self::BelowStopLine,
         Self::DutyOfAnotherChain,
+        Self::DoubleSeal,
+        Self::SealBehind,
+        Self::DoubleGrandpaVote,
+        Self::GrandpaVoteBehind,
+        Self::DoubleBeefyVote,
+        Self::BeefyVoteBehind,
+        Self::TooFarAhead,
+        Self::AwaitsFloor,
     ];
 
     /// The stable kebab-case name.
@@ -61,6 +85,14 @@ impl RefusalKind {
             Self::AtOrAboveStopLine => "at-or-above-stop-line",
             Self::BelowStopLine => "below-stop-line",
             Self::DutyOfAnotherChain => "duty-of-another-chain",
+            Self::DoubleSeal => "double-seal",
+            Self::SealBehind => "seal-behind",
+            Self::DoubleGrandpaVote => "double-grandpa-vote",
+            Self::GrandpaVoteBehind => "grandpa-vote-behind",
+            Self::DoubleBeefyVote => "double-beefy-vote",
+            Self::BeefyVoteBehind => "beefy-vote-behind",
+            Self::TooFarAhead => "too-far-ahead",
+            Self::AwaitsFloor => "awaits-floor",
         }
     }
 
@@ -78,6 +110,14 @@ impl RefusalKind {
             Self::AtOrAboveStopLine => "the operator's stop-line forbids signing from there on",
             Self::BelowStopLine => "the operator's stop-line forbids signing before it",
             Self::DutyOfAnotherChain => "the key's record belongs to another kind of chain",
+            Self::DoubleSeal => "a different block may already be sealed in this slot",
+            Self::SealBehind => "a block of a later slot is already sealed",
+            Self::DoubleGrandpaVote => "a different vote may already be signed in this round",
+            Self::GrandpaVoteBehind => "a vote of a later round or set is already signed",
+            Self::DoubleBeefyVote => "a different commitment may already be signed for this block",
+            Self::BeefyVoteBehind => "a vote for a later block or set is already signed",
+            Self::TooFarAhead => "the message is further ahead than the chain can have moved",
+            Self::AwaitsFloor => "the key's past is unknown and no floor was given for it",
         }
     }
 
@@ -99,6 +139,12 @@ pub enum Evidence {
     Proposal(Proposal),
     /// The last signed attestation.
     Attestation(Attestation),
+    /// The last seal.
+    Seal(Seal),
+    /// The last vote of the stage, or the highest of all.
+    GrandpaVote(GrandpaVote),
+    /// The last BEEFY vote.
+    BeefyVote(BeefyVote),
     /// The operator's line.
     StopLine(Bound),
     /// The request forbids itself.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use palisade_ethereum::PublicKey;
 use serde::Deserialize;
 
+pub use crate::chains::ChainEntry;
 use crate::policy::{Client, Credential, Fingerprint, KeySet, Operation, Policy};
 
 /// The file as written.
@@ -37,6 +38,9 @@ pub struct Config {
     /// Who may ask, and for what.
     #[serde(default, rename = "client")]
     pub clients: Vec<ClientEntry>,
+    /// The Substrate chains that this home signs for.
+    #[serde(default, rename = "chain")]
+    pub chains: Vec<ChainEntry>,
 }
 
 /// `[listen]`
@@ -156,6 +160,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError(error.to_string()))?;
         config.check_limits()?;
+        config.substrate_chains()?;
         Ok(config)
     }
 
@@ -323,11 +328,13 @@ address = "127.0.0.1:9001"
 
 # Who may ask, and for what. Nothing is allowed that does not stand here.
 # Operations: proposals, attestations, aggregation, sync, randao, registration,
-#             exits, deposits, key-management.
+#             exits, deposits, session-duties (Substrate), key-management.
 [[client]]
 name = "local"
 anonymous = true
-allow = ["proposals", "attestations", "aggregation", "sync", "randao", "registration", "deposits"]
+allow = [
+    "session-duties",
+    "proposals", "attestations", "aggregation", "sync", "randao", "registration", "deposits"]
 
 [[client]]
 name = "key-manager"

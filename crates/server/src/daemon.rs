@@ -58,20 +58,16 @@ pub async fn run(
     config.metrics.address = options.metrics.unwrap_or(config.metrics.address);
     let policy = configuration(config.policy(home.path()))?;
     let ring = vault.load_ring().map_err(|error| HomeError::CouldNot(error.to_string()))?;
+    let chains = configuration(config.substrate_chains())?;
+    let keychain = Keychain::with_records(ring, &store);
     let genesis = store.genesis_validators_root();
     let limits = LedgerLimits {
         queue_batches: config.limits.max_queued_requests,
         ..LedgerLimits::default()
     };
     let (ledger, ledger_thread) = LedgerThread::spawn(store, limits);
-    let engine = Arc::new(Engine::new(
-        network,
-        genesis,
-        policy,
-        Keychain::new(ring),
-        ledger.clone(),
-        Metrics::new(),
-    ));
+    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), Metrics::new());
+    let engine = Arc::new(engine.with_chains(chains));
     let administrator = Arc::new(Administrator::new(ledger, vault, Arc::clone(&engine)));
     let shared = share(&home, &config, &engine, &administrator);
     serve(&home, &config, &shared, ready).await?;

@@ -10,6 +10,7 @@
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+pub mod chains;
 pub mod config;
 pub mod daemon;
 pub mod engine;

@@ -204,7 +204,8 @@ impl Connection {
             .header_read_timeout(idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
             .half_close(true)
-            .serve_connection(TokioIo::new(Box::pin(timed)), service);
+            .serve_connection(TokioIo::new(Box::pin(timed)), service)
+            .with_upgrades();
         tokio::pin!(connection);
         let silent = async {
             tokio::time::sleep(first_request_timeout).await;

@@ -33,13 +33,15 @@ pub enum Operation {
     Exits,
     /// Deposits.
     Deposits,
+    /// What Substrate session keys sign: seals, votes, draws.
+    SessionDuties,
     /// The key manager API.
     KeyManagement,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Proposals,
         Self::Attestations,
         Self::Aggregation,
@@ -48,6 +50,7 @@ impl Operation {
         Self::Registration,
         Self::Exits,
         Self::Deposits,
+        Self::SessionDuties,
         Self::KeyManagement,
     ];
 
@@ -87,6 +90,7 @@ impl Operation {
             Self::Registration => "registration",
             Self::Exits => "exits",
             Self::Deposits => "deposits",
+            Self::SessionDuties => "session-duties",
             Self::KeyManagement => "key-management",
         }
     }
@@ -287,10 +291,30 @@ impl Policy {
         Err(Forbidden { client: client.name.clone(), operation, because })
     }
 
+    /// May `client` ask for `operation` with a session key? Key sets name validators' keys only, so
+    /// a client that is held to key sets has no session key.
+    ///
+    /// # Errors
+    /// [`Forbidden`], as [`Policy::check`].
+    pub fn check_session(client: &Client, operation: Operation) -> Result<(), Forbidden> {
+        Self::check(client, operation, None)?;
+        if client.keys == KeySet::All {
+            return Ok(());
+        }
+        let because = ForbiddenBecause::Key;
+        Err(Forbidden { client: client.name.clone(), operation, because })
+    }
+
     /// May `client` see that `key` is here?
     #[must_use]
     pub fn sees(client: &Client, key: &PublicKey) -> bool {
         client.keys.contains(key)
+    }
+
+    /// Whether this very client stands in the policy: false once the policy was read anew.
+    #[must_use]
+    pub fn holds(&self, client: &Arc<Client>) -> bool {
+        self.clients.iter().any(|known| Arc::ptr_eq(known, client))
     }
 
     /// Whether anybody without a credential may ask for anything.

@@ -66,6 +66,13 @@ impl ReadinessProbe {
         if usable != configured {
             missing.push(format!("{configured} keys are configured, {usable} are usable"));
         }
+        let stray = self.engine.keys_of_unknown_chains();
+        if stray != 0 {
+            missing.push(format!(
+                "{stray} session keys are for a chain that is not in palisade.toml, or was added \
+                 since the start"
+            ));
+        }
         missing.extend(self.ask_ledger().await);
         missing
     }

@@ -74,9 +74,10 @@ fn every_signing_type_belongs_to_one_operation_and_none_manages_keys() {
     for kind in SigningType::ALL {
         let operation = Operation::of(kind);
         assert_ne!(operation, Operation::KeyManagement);
+        assert_ne!(operation, Operation::SessionDuties);
         used.insert(operation.code());
     }
-    assert_eq!(used.len(), Operation::ALL.len() - 1);
+    assert_eq!(used.len(), Operation::ALL.len() - 2);
     for closed in [SigningType::VoluntaryExit, SigningType::BlsToExecutionChange] {
         assert_eq!(Operation::of(closed), Operation::Exits);
     }

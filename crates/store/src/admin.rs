@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use palisade_protect::journal::Event;
-use palisade_protect::{Digest, KeyId, Record, StopLine};
+use palisade_protect::{
+    Digest, KeyId, Record, RecordError, StopLine, SubstrateHistory, SubstrateRecord,
+};
 
 use crate::error::StoreError;
 use crate::ledger::{Change, Known, Store};
@@ -118,6 +120,31 @@ impl Store {
             if record != before && change.records.insert(*key, record).is_none() {
                 change.events.push(Event::Raised { key: *key, record });
             }
+        }
+        self.write_if_any(change)
+    }
+
+    /// Ends the waiting of a session key of unknown past, and raises its record to `history`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownKey`], [`StoreError::Record`] for the history of another kind of key,
+    /// or a failed write; then nothing changed.
+    pub fn set_floor(&mut self, key: &KeyId, history: SubstrateHistory) -> Result<(), StoreError> {
+        self.check_alive()?;
+        let before = self.known(key)?.record;
+        let Record::Substrate(waiting) = before else {
+            return Err(StoreError::Record(*key, RecordError::OfAnotherChain));
+        };
+        let floor = Record::Substrate(SubstrateRecord { history, ..waiting });
+        let merged = before.merge_stricter(floor);
+        let mut record = merged.map_err(|error| StoreError::Record(*key, error))?;
+        if let Record::Substrate(raised) = &mut record {
+            raised.awaits_floor = false;
+        }
+        let mut change = Change::default();
+        if record != before {
+            change.records.insert(*key, record);
+            change.events.push(Event::Raised { key: *key, record });
         }
         self.write_if_any(change)
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
 
 use palisade_protect::journal::{self, Entry, Event};
-use palisade_protect::{Digest, Duty, Intent, KeyId, Record};
+use palisade_protect::{Digest, Duty, EthereumRecord, Intent, KeyId, Record, decide};
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::{Damage, StoreError};
@@ -119,7 +119,15 @@ impl Later {
 }
 
 fn stands_in(record: &Record, intent: &Intent) -> bool {
-    let Record::Ethereum(record) = record else { return false };
+    match record {
+        Record::Ethereum(record) => stands_in_ethereum(record, intent),
+        // The rules themselves say so: the last message again changes nothing.
+        Record::Substrate(_) => decide(record, intent) == Ok(*record),
+        _ => false,
+    }
+}
+
+fn stands_in_ethereum(record: &EthereumRecord, intent: &Intent) -> bool {
     let root = Some(intent.digest);
     match intent.duty {
         Duty::Proposal { slot } => {

@@ -5,12 +5,12 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use palisade_keys::BlsSecretKey;
 use palisade_keys::import::{self, Passwords, PlanError, RawHexProblem};
-use palisade_server::admin::{Answer, KeyRow, Past, Request};
+use palisade_server::admin::{Answer, KeyRow, Past, Request, SessionRow};
 use palisade_server::home::Home;
 
 use super::history::read_text;
-use super::remove;
 use super::status::unexpected;
+use super::{remove, sessions};
 use crate::arguments::{
     ImportArguments, ImportRawArguments, JsonArguments, KeysCommand, PastArguments,
 };
@@ -24,6 +24,7 @@ pub(super) fn run(home: &Home, command: KeysCommand) -> Done {
         KeysCommand::ImportRaw(arguments) => import_raw(home, &arguments),
         KeysCommand::List(arguments) => list(home, &arguments),
         KeysCommand::Remove(arguments) => remove::run(home, &arguments),
+        KeysCommand::Floor(arguments) => sessions::floor(home, &arguments),
     }
 }
 
@@ -61,9 +62,13 @@ fn no_plan(error: &PlanError) -> Failure {
 }
 
 fn import_raw(home: &Home, arguments: &ImportRawArguments) -> Done {
+    if let Some(name) = arguments.chain.strip_prefix("substrate:") {
+        return sessions::import(home, name, arguments);
+    }
     if arguments.chain != "ethereum" || arguments.r#type != "bls" {
         return Err(Failure::Usage(format!(
-            "this version takes --chain ethereum --type bls, not --chain {:?} --type {:?}",
+            "this version takes --chain ethereum --type bls, or --chain substrate:NAME, not \
+             --chain {:?} --type {:?}",
             arguments.chain, arguments.r#type
         )));
     }
@@ -161,6 +166,9 @@ fn list(home: &Home, arguments: &JsonArguments) -> Done {
 }
 
 fn text_of(row: &KeyRow) -> String {
+    if let Some(session) = &row.session {
+        return session_text(row, session);
+    }
     let number =
         |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let line = |words: &str, epoch: Option<u64>| {
@@ -168,7 +176,7 @@ fn text_of(row: &KeyRow) -> String {
     };
     format!(
         "{}  {} {}  last slot {}, last epochs {} -> {}{}{}{}",
-        row.public_key.0,
+        row.public_key,
         row.chain,
         row.r#type,
         number(row.last_slot),
@@ -178,6 +186,17 @@ fn text_of(row: &KeyRow) -> String {
         line("nothing from", row.stop_at_or_above_epoch),
         if row.usable { "" } else { "  NO RECORD: does not sign" },
     )
+}
+
+fn session_text(row: &KeyRow, session: &SessionRow) -> String {
+    let place = match (session.last_slot, session.last_place) {
+        (Some(slot), _) => format!("last slot {slot}"),
+        (None, Some((set_id, number))) => format!("last set {set_id}, number {number}"),
+        (None, None) => "nothing signed".to_owned(),
+    };
+    let waits = if session.awaits_floor { "  WAITS for `palisade keys floor`" } else { "" };
+    let genesis = &session.genesis;
+    format!("{}  {} {}  {place}, genesis {genesis}{waits}", row.public_key, row.chain, row.r#type)
 }
 
 fn progress_bar(keys: usize) -> ProgressBar {

@@ -1,11 +1,13 @@
 //! One file for each group of commands.
 
+mod chain;
 mod history;
 mod init;
 mod journal;
 mod keys;
 mod remove;
 mod run;
+mod sessions;
 mod status;
 
 use clap::CommandFactory;
@@ -24,6 +26,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         Command::Init(arguments) => init::run(&home, &arguments),
         Command::Run(arguments) => run::run(home, &arguments),
         Command::Keys(command) => keys::run(&home, command),
+        Command::Chain(command) => chain::run(&home, &command),
         Command::History(command) => history::run(&home, command),
         Command::Journal(command) => journal::run(&home, &command),
         Command::Status(arguments) => status::status(&home, &arguments),

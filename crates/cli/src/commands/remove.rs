@@ -18,7 +18,7 @@ pub(super) fn run(home: &Home, arguments: &RemoveArguments) -> Done {
     let public_keys = parse_public_keys(&arguments.public_keys)?;
     let mut target = Target::of(home)?;
     let Answer::Keys { keys } = target.ask(Request::KeysList)? else { return Err(unexpected()) };
-    if !public_keys.iter().any(|key| keys.iter().any(|row| row.public_key == *key)) {
+    if !public_keys.iter().any(|key| keys.iter().any(|row| row.public_key == key.0.to_string())) {
         return report(None, &[], &public_keys, arguments.json);
     }
     let file = history_file(home);

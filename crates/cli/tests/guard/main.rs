@@ -26,4 +26,5 @@ mod races;
 mod resilience;
 mod secrets;
 mod snapshots;
+mod substrate;
 mod tls;

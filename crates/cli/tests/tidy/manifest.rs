@@ -11,10 +11,13 @@ use super::Finding;
 const ARROWS: &[(&str, &[&str])] = &[
     ("protect", &[]),
     ("ethereum", &["protect"]),
+    ("substrate", &["protect"]),
     ("store", &["protect"]),
     ("keys", &["protect"]),
-    ("server", &["protect", "ethereum", "store", "keys"]),
-    ("cli", &["protect", "ethereum", "store", "keys", "server"]),
+    ("server", &["protect", "ethereum", "substrate", "store", "keys"]),
+    ("cli", &["protect", "ethereum", "substrate", "store", "keys", "server"]),
+    // In the workspace of `e2e/substrate`: for builders of nodes, it links no other crate of ours.
+    ("node-keystore", &[]),
     // A workspace of its own: it feeds foreign bytes to every parser.
     ("fuzz", &["protect", "ethereum", "store", "keys", "server"]),
 ];

@@ -4,7 +4,8 @@
 //! "PALIKEYS"  version 1
 //! wrap        kind: 1 generated file | 2 passphrase, then log2 N (1), r (4), p (4) of scrypt
 //!             salt 32, nonce 24, sealed home key 32 + 16
-//! keys        count (4), then for each: scheme (1), public key 48, nonce 24, sealed secret 32 + 16
+//! keys        count (4), then for each: scheme (1), public key 48 (shorter ones are padded with
+//!             zeros), nonce 24, sealed secret 32 + 16
 //! closing     SHA-256 of all bytes before, 32; nonce 24, tag 16 over that digest
 //! ```
 //! Integers are little-endian. The digest tells damage from a wrong unlock secret; the tag, made
@@ -22,7 +23,7 @@ use subtle::ConstantTimeEq;
 
 use super::seal::{self, HomeKey, Randomness};
 use super::{MAX_KEYS, UnlockKind, VaultError, disk};
-use crate::{BlsPublicKey, Scheme, key_id};
+use crate::{PublicKey, Scheme};
 
 const MAGIC: &[u8; 8] = b"PALIKEYS";
 pub(super) const VERSION: u8 = 1;
@@ -58,8 +59,7 @@ pub(super) struct Wrap {
 /// One key, sealed under the home key.
 #[derive(Clone)]
 pub(super) struct SealedKey {
-    pub(super) scheme: Scheme,
-    pub(super) public_key: BlsPublicKey,
+    pub(super) public_key: PublicKey,
     pub(super) secret: Sealed,
 }
 
@@ -138,14 +138,15 @@ pub(super) fn preamble(stretch: Stretch, salt: &[u8; 32]) -> Vec<u8> {
 
 impl SealedKey {
     pub(super) fn id(&self) -> KeyId {
-        key_id(self.scheme, &self.public_key.0)
+        self.public_key.id()
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         let scheme = Scheme::from_tag(reader.byte()?);
         let scheme = scheme.ok_or(Fault::Damaged("unknown signature scheme"))?;
-        let public_key = BlsPublicKey(reader.array()?);
-        Ok(Self { scheme, public_key, secret: Sealed::decode(reader)? })
+        let public_key = PublicKey::from_padded(scheme, reader.array()?)
+            .ok_or(Fault::Damaged("a public key is longer than its scheme's"))?;
+        Ok(Self { public_key, secret: Sealed::decode(reader)? })
     }
 }
 
@@ -242,8 +243,8 @@ fn encode_body(wrap: &Wrap, keys: &[SealedKey]) -> Vec<u8> {
     // Bounded by MAX_KEYS before it comes here.
     bytes.extend(u32::try_from(keys.len()).unwrap_or(u32::MAX).to_le_bytes());
     for key in keys {
-        bytes.push(key.scheme.tag());
-        bytes.extend(key.public_key.0);
+        bytes.push(key.public_key.scheme().tag());
+        bytes.extend(key.public_key.padded());
         key.secret.encode(&mut bytes);
     }
     bytes

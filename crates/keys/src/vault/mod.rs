@@ -30,8 +30,9 @@ pub use error::{UnlockKind, VaultError};
 use format::{Contents, SealedKey};
 use seal::{HomeKey, Randomness};
 
+use crate::any::SecretKey;
 use crate::unlock::UnlockFileSecret;
-use crate::{BlsPublicKey, BlsSecretKey, KeyRing, Scheme, UnlockError, UnlockSecret, key_id};
+use crate::{BlsSecretKey, KeyRing, PublicKey, SessionSecretKey, UnlockError, UnlockSecret};
 
 /// The most keys of one vault.
 const MAX_KEYS: usize = 1_000_000;
@@ -45,25 +46,22 @@ pub struct Vault {
 }
 
 /// A key to put into a vault.
-pub struct NewKey {
-    scheme: Scheme,
-    secret: BlsSecretKey,
-}
+pub struct NewKey(SecretKey);
 
 /// What [`Vault::add`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added {
     /// Keys that are new in the vault.
-    pub added: Vec<BlsPublicKey>,
+    pub added: Vec<PublicKey>,
     /// Keys that were in the vault before, or were given twice. They are in the vault once.
-    pub duplicates: Vec<BlsPublicKey>,
+    pub duplicates: Vec<PublicKey>,
 }
 
 /// What [`Vault::remove`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Keys that were taken out.
-    pub removed: Vec<BlsPublicKey>,
+    pub removed: Vec<PublicKey>,
     /// Names of keys that were not in the vault.
     pub unknown: Vec<KeyId>,
 }
@@ -72,7 +70,13 @@ impl NewKey {
     /// A BLS12-381 key.
     #[must_use]
     pub fn bls(secret: BlsSecretKey) -> Self {
-        Self { scheme: Scheme::Bls12381, secret }
+        Self(SecretKey::Bls(secret))
+    }
+
+    /// A session key of a Substrate chain.
+    #[must_use]
+    pub fn session(secret: SessionSecretKey) -> Self {
+        Self(SecretKey::Session(secret))
     }
 }
 
@@ -124,18 +128,13 @@ impl Vault {
         let mut outcome = Added::default();
         let mut ids = self.ids.clone();
         let mut sealed = self.contents.keys.clone();
-        for key in &keys {
-            let public_key = key.secret.public_key();
-            if !ids.insert(key_id(key.scheme, &public_key.0)) {
+        for NewKey(secret) in &keys {
+            let public_key = secret.public_key();
+            if !ids.insert(public_key.id()) {
                 outcome.duplicates.push(public_key);
                 continue;
             }
-            sealed.push(seal::seal_key(
-                &self.home_key,
-                key.scheme,
-                &key.secret,
-                &mut getrandom::fill,
-            )?);
+            sealed.push(seal::seal_key(&self.home_key, secret, &mut getrandom::fill)?);
             outcome.added.push(public_key);
         }
         if sealed.len() > MAX_KEYS {
@@ -175,7 +174,7 @@ impl Vault {
         let mut keys = Vec::with_capacity(self.contents.keys.len());
         for sealed in &self.contents.keys {
             let secret = self.open_key(sealed)?;
-            keys.push(seal::seal_key(&home_key, sealed.scheme, &secret, random)?);
+            keys.push(seal::seal_key(&home_key, &secret, random)?);
         }
         let wrap = seal::wrap(unlock, &home_key, random)?;
         let contents = Contents::seal(wrap, keys, &home_key, random)?;
@@ -191,11 +190,11 @@ impl Vault {
     pub fn load_ring(&self) -> Result<KeyRing, VaultError> {
         let keys: Result<Vec<_>, _> =
             self.contents.keys.iter().map(|sealed| self.open_key(sealed)).collect();
-        keys.map(KeyRing::new)
+        keys.map(KeyRing::of_any)
     }
 
     /// The public key of each key, in the order in which they were added.
-    pub fn public_keys(&self) -> impl Iterator<Item = BlsPublicKey> {
+    pub fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
         self.contents.keys.iter().map(|sealed| sealed.public_key)
     }
 
@@ -222,7 +221,7 @@ impl Vault {
         Self { directory: directory.to_owned(), home_key, contents, ids }
     }
 
-    fn open_key(&self, sealed: &SealedKey) -> Result<BlsSecretKey, VaultError> {
+    fn open_key(&self, sealed: &SealedKey) -> Result<SecretKey, VaultError> {
         seal::open_key(&self.home_key, sealed).map_err(|fault| fault.into_error(&self.directory))
     }
 

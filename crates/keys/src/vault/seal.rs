@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::VaultError;
 use super::format::{Fault, Sealed, SealedKey, Stretch, VERSION, Wrap, preamble};
-use crate::{BlsPublicKey, BlsSecretKey, Scheme, UnlockSecret};
+use crate::any::SecretKey;
+use crate::{PublicKey, UnlockSecret};
 
 const UNLOCK_DOMAIN: &[u8] = b"palisade/vault/v1/unlock";
 const HOME_KEY_DOMAIN: &[u8] = b"palisade/vault/v1/home-key";
@@ -69,22 +70,21 @@ pub(super) fn unwrap(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Faul
 
 pub(super) fn seal_key(
     home_key: &HomeKey,
-    scheme: Scheme,
-    secret: &BlsSecretKey,
+    secret: &SecretKey,
     random: Randomness<'_>,
 ) -> Result<SealedKey, VaultError> {
     let public_key = secret.public_key();
-    let context = key_context(scheme, &public_key);
+    let context = key_context(&public_key);
     let secret = seal(&home_key.cipher(), &context, &secret.to_bytes(), random)?;
-    Ok(SealedKey { scheme, public_key, secret })
+    Ok(SealedKey { public_key, secret })
 }
 
-pub(super) fn open_key(home_key: &HomeKey, sealed: &SealedKey) -> Result<BlsSecretKey, Fault> {
-    let context = key_context(sealed.scheme, &sealed.public_key);
+pub(super) fn open_key(home_key: &HomeKey, sealed: &SealedKey) -> Result<SecretKey, Fault> {
+    let context = key_context(&sealed.public_key);
     let bytes = open(&home_key.cipher(), &context, &sealed.secret)
         .ok_or(Fault::Damaged("a key does not open"))?;
-    BlsSecretKey::with_public_key(&bytes, sealed.public_key)
-        .map_err(|_| Fault::Damaged("a sealed value is not a secret key"))
+    SecretKey::from_bytes(&bytes, sealed.public_key)
+        .ok_or(Fault::Damaged("a sealed value is not the secret of its public key"))
 }
 
 /// Authenticates the digest of the file.
@@ -128,8 +128,8 @@ fn internal(fault: Fault) -> VaultError {
 }
 
 /// What binds a sealed secret to its format, scheme and public key.
-fn key_context(scheme: Scheme, public_key: &BlsPublicKey) -> Vec<u8> {
-    [KEY_DOMAIN, &[VERSION, scheme.tag()], &public_key.0].concat()
+fn key_context(public_key: &PublicKey) -> Vec<u8> {
+    [KEY_DOMAIN, &[VERSION, public_key.scheme().tag()], &public_key.padded()].concat()
 }
 
 /// The key that seals the home key.

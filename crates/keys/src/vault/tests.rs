@@ -6,8 +6,9 @@ use sha2::{Digest as _, Sha256};
 use super::format::{Contents, Fault, Stretch};
 use super::seal::{HomeKey, seal_key, unwrap, wrap};
 use super::{UnlockKind, VaultError};
+use crate::any::SecretKey;
 use crate::unlock::UnlockFileSecret;
-use crate::{BlsSecretKey, KeyRing, Password, Scheme, UnlockSecret};
+use crate::{BlsSecretKey, KeyRing, Password, UnlockSecret};
 
 const GENERATED: &str = include_str!("../../tests/data/vault-1-generated.hex");
 const PASSPHRASE: &str = include_str!("../../tests/data/vault-1-passphrase.hex");
@@ -44,8 +45,11 @@ fn write(unlock: &UnlockSecret, secrets: &[BlsSecretKey]) -> Vec<u8> {
     let random = &mut counting(0xa0);
     let home_key = HomeKey::generate(random).unwrap();
     let wrap = wrap(unlock, &home_key, random).unwrap();
-    let seal = |secret| seal_key(&home_key, Scheme::Bls12381, secret, random).unwrap();
-    let keys = secrets.iter().map(seal).collect();
+    let mut seal = |secret: &BlsSecretKey| {
+        let secret = BlsSecretKey::from_bytes(&secret.to_bytes()).unwrap();
+        seal_key(&home_key, &SecretKey::Bls(secret), random).unwrap()
+    };
+    let keys = secrets.iter().map(&mut seal).collect();
     Contents::seal(wrap, keys, &home_key, &mut counting(0xf0)).unwrap().encode()
 }
 
@@ -59,7 +63,7 @@ fn read(unlock: &UnlockSecret, bytes: &[u8]) -> Result<KeyRing, Fault> {
     let home_key = unwrap(unlock, &contents.wrap)?;
     contents.authenticate(&home_key)?;
     let keys = contents.keys.iter().map(|key| super::seal::open_key(&home_key, key));
-    keys.collect::<Result<Vec<_>, _>>().map(KeyRing::new)
+    keys.collect::<Result<Vec<_>, _>>().map(KeyRing::of_any)
 }
 
 /// Sets the checksum right again, as somebody would who changes the file on purpose.
@@ -212,7 +216,7 @@ fn without_randomness_nothing_is_sealed() {
     let results = [
         HomeKey::generate(&mut none).err(),
         wrap(&generated(), &home_key, &mut none).err(),
-        seal_key(&home_key, Scheme::Bls12381, &secret(1), &mut none).err(),
+        seal_key(&home_key, &SecretKey::Bls(secret(1)), &mut none).err(),
     ];
     assert!(results.iter().all(|error| matches!(error, Some(VaultError::Randomness(_)))));
 }
@@ -229,7 +233,9 @@ proptest! {
         contents.authenticate(&home_key).unwrap();
         prop_assert_eq!(contents.keys.len(), secrets.len());
         for (sealed, secret) in contents.keys.iter().zip(&secrets) {
-            let opened = super::seal::open_key(&home_key, sealed).unwrap();
+            let SecretKey::Bls(opened) = super::seal::open_key(&home_key, sealed).unwrap() else {
+                panic!("a key of another scheme");
+            };
             prop_assert!(opened == *secret);
             prop_assert_eq!(opened.public_key(), secret.public_key());
         }

@@ -192,6 +192,26 @@ fn a_guard_that_restarts_between_announcement_and_seal_is_told_again() {
 }
 
 #[test]
+fn a_guard_that_forgot_the_announcement_is_told_again() {
+    let guard = Guard::start();
+    let keystore = node(&[&guard]);
+    let block = proposed(&keystore).unwrap().block;
+    guard.script("sealBlock", &[Fault::Error(-32010, "block-not-announced")]);
+    assert!(sealed(&keystore, &block));
+    assert_eq!((guard.asked("announceBlock"), guard.asked("sealBlock")), (2, 2));
+}
+
+#[test]
+fn a_seal_that_is_refused_for_a_reason_is_not_asked_again() {
+    let guard = Guard::start();
+    let keystore = node(&[&guard]);
+    let block = proposed(&keystore).unwrap().block;
+    guard.script("sealBlock", &[REFUSED]);
+    assert!(!sealed(&keystore, &block));
+    assert_eq!((guard.asked("announceBlock"), guard.asked("sealBlock")), (1, 1));
+}
+
+#[test]
 fn a_guard_that_takes_over_between_announcement_and_seal_is_told_first() {
     let (first, second) = (Guard::start(), Guard::start());
     let keystore = node(&[&first, &second]);

@@ -1,6 +1,7 @@
 //! A scripted guard: it signs with real keys as a guard does, and fails where a test says so.
 //!
-//! Blocking sockets and one thread per connection, so that nothing of the code under test is shared.
+//! Blocking sockets and one thread per connection, so that nothing of the code under test is
+//! shared.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -331,7 +332,7 @@ fn sign(
         "palisade_sealBlock" => {
             let hash = params["preHash"].as_str().unwrap();
             if !state.lock().unwrap().announced.contains(hash) {
-                return Err(error(-32010, "not-announced"));
+                return Err(error(-32010, "block-not-announced"));
             }
             signature(keys.sr25519.sign(&bytes("preHash")).as_ref())
         }

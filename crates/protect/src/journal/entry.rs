@@ -9,7 +9,7 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::{Malformed, Reader, put_short_bytes};
-use crate::{Digest, Duty, Epoch, Intent, KeyId, Record, RefusalKind, Slot};
+use crate::{Digest, Duty, Epoch, GrandpaStage, Intent, KeyId, Record, RefusalKind, Slot};
 
 /// The head before the first entry.
 pub const GENESIS: Digest = Digest([0; 32]);
@@ -28,6 +28,9 @@ const PROPOSAL: u8 = 1;
 const ATTESTATION: u8 = 2;
 const IRREVOCABLE: u8 = 3;
 const HARMLESS: u8 = 4;
+const GRANDPA_VOTE: u8 = 5;
+const SEAL: u8 = 6;
+const BEEFY_VOTE: u8 = 7;
 
 /// The fewest bytes that an event can take; bounds what a length field can make us reserve.
 const SMALLEST_EVENT: usize = 5;
@@ -197,6 +200,20 @@ fn put_intent(out: &mut Vec<u8>, intent: &Intent) {
             out.extend_from_slice(&source.0.to_le_bytes());
             out.extend_from_slice(&target.0.to_le_bytes());
         }
+        Duty::GrandpaVote { stage, set_id, round } => {
+            out.extend([GRANDPA_VOTE, stage as u8]);
+            out.extend_from_slice(&set_id.to_le_bytes());
+            out.extend_from_slice(&round.to_le_bytes());
+        }
+        Duty::Seal { slot } => {
+            out.push(SEAL);
+            out.extend_from_slice(&slot.0.to_le_bytes());
+        }
+        Duty::BeefyVote { set_id, block } => {
+            out.push(BEEFY_VOTE);
+            out.extend_from_slice(&set_id.to_le_bytes());
+            out.extend_from_slice(&block.to_le_bytes());
+        }
         Duty::Irrevocable => out.push(IRREVOCABLE),
         Duty::Harmless => out.push(HARMLESS),
     }
@@ -209,6 +226,13 @@ fn read_intent(reader: &mut Reader<'_>) -> Result<Intent, Malformed> {
         ATTESTATION => {
             Duty::Attestation { source: Epoch(reader.u64()?), target: Epoch(reader.u64()?) }
         }
+        GRANDPA_VOTE => Duty::GrandpaVote {
+            stage: GrandpaStage::from_byte(reader.byte()?).ok_or(Malformed)?,
+            set_id: reader.u64()?,
+            round: reader.u64()?,
+        },
+        SEAL => Duty::Seal { slot: Slot(reader.u64()?) },
+        BEEFY_VOTE => Duty::BeefyVote { set_id: reader.u64()?, block: reader.u64()? },
         IRREVOCABLE => Duty::Irrevocable,
         HARMLESS => Duty::Harmless,
         _ => return Err(Malformed),

@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use core::fmt;
 
 use super::entry::{Entry, EntryError, Event, GENESIS, chain};
-use crate::{Digest, KeyId, Record, Refusal, StopLine, decide};
+use crate::{Digest, KeyId, Record, Refusal, StopLine, SubstrateRecord, decide};
 
 /// Walks a journal from its first entry and computes every record again.
 #[derive(Clone, Debug)]
@@ -108,10 +108,10 @@ impl Replay {
         Ok(())
     }
 
-    /// A raise may only make a record stricter; only the operator's stop-line may move freely.
+    /// A raise may only make a record stricter; only the operator's limits may move freely.
     fn raise(&mut self, key: KeyId, record: Record) -> Result<(), ReplayError> {
-        let before = without_stop_line(self.record(&key)?);
-        let after = without_stop_line(record);
+        let before = without_limits(self.record(&key)?);
+        let after = without_limits(record);
         if before.merge_stricter(after) != Ok(after) {
             return Err(ReplayError::Lowered(key));
         }
@@ -124,11 +124,15 @@ impl Replay {
     }
 }
 
-fn without_stop_line(record: Record) -> Record {
+/// Without the limits that the operator may move freely.
+fn without_limits(record: Record) -> Record {
     match record {
         Record::Ethereum(mut ethereum) => {
             ethereum.stop_line = StopLine::default();
             Record::Ethereum(ethereum)
+        }
+        Record::Substrate(session) => {
+            Record::Substrate(SubstrateRecord { awaits_floor: false, ..session })
         }
     }
 }

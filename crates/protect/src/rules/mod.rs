@@ -6,8 +6,9 @@
 mod attestation;
 mod proposal;
 mod stop_line;
+mod substrate;
 
-use crate::{Duty, EthereumRecord, Intent, Record, Refusal};
+use crate::{Duty, EthereumRecord, Evidence, Intent, Record, Refusal, RefusalKind};
 
 /// False only in a build made to show that the checks of the end-to-end tests can fail.
 pub const PROTECTION_IS_ON: bool = !cfg!(feature = "danger-no-protection");
@@ -25,6 +26,7 @@ pub fn decide(record: &Record, intent: &Intent) -> Result<Record, Refusal> {
     }
     match record {
         Record::Ethereum(ethereum) => decide_ethereum(ethereum, intent).map(Record::Ethereum),
+        Record::Substrate(session) => substrate::decide(session, intent).map(Record::Substrate),
     }
 }
 
@@ -40,6 +42,10 @@ fn decide_ethereum(record: &EthereumRecord, intent: &Intent) -> Result<EthereumR
                 Some(attestation::decide(record.attestation, source, target, intent)?);
         }
         Duty::Irrevocable | Duty::Harmless => {}
+        Duty::GrandpaVote { .. } | Duty::Seal { .. } | Duty::BeefyVote { .. } => {
+            let kind = RefusalKind::DutyOfAnotherChain;
+            return Err(Refusal { kind, asked: *intent, evidence: Evidence::Request });
+        }
     }
     Ok(next)
 }

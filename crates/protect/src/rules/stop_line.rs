@@ -21,7 +21,7 @@ fn reaches(asked: &Intent, bound: &Bound) -> bool {
     match asked.duty {
         Duty::Proposal { slot } => bound.slot <= slot,
         Duty::Attestation { source, target } => bound.epoch <= source.max(target),
-        Duty::Irrevocable | Duty::Harmless => false,
+        _ => false,
     }
 }
 
@@ -30,6 +30,6 @@ fn is_below(asked: &Intent, bound: &Bound) -> bool {
         Duty::Proposal { slot } => slot < bound.slot,
         // The source of a vote lies some epochs before its target, so only the target counts.
         Duty::Attestation { target, .. } => target < bound.epoch,
-        Duty::Irrevocable | Duty::Harmless => false,
+        _ => false,
     }
 }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use palisade_ethereum::{Network, PublicKey};
 use palisade_keys::{BlsSecretKey, Scheme, Vault, key_id};
-use palisade_protect::{Bound, Digest, Epoch, EthereumRecord, KeyId, Record, Slot, StopLine};
-use palisade_store::{FaultReason, Snapshot, Store};
+use palisade_protect::{
+    Bound, Digest, Epoch, EthereumRecord, KeyId, KeyType, Record, Slot, StopLine,
+};
+use palisade_store::{FaultReason, KeyInfo, Snapshot, Store};
 
 use super::history::{self, History};
 use super::past::{self, PreparedPast};
-use super::{AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, keys};
+use super::{
+    AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, keys, sessions,
+};
 
 /// What a request works on.
 pub struct Parts<'a> {
@@ -27,6 +31,7 @@ pub struct Parts<'a> {
 /// the ledger's thread, where signing would wait for it.
 pub(super) enum Prepared {
     Import(BTreeMap<PublicKey, BlsSecretKey>, PreparedPast),
+    Sessions(sessions::Prepared),
     History(History),
     Other(Request),
 }
@@ -46,6 +51,7 @@ pub(super) fn prepare(request: Request, pinned: Option<Digest>) -> Result<Prepar
         Request::KeysImport { secrets, past } => {
             Prepared::Import(keys::open_all(&secrets)?, past::prepare(past, pinned)?)
         }
+        Request::SessionKeysImport(import) => Prepared::Sessions(sessions::prepare(&import)?),
         Request::HistoryImport { interchange } => {
             Prepared::History(history::read(interchange.as_bytes(), pinned)?)
         }
@@ -57,12 +63,16 @@ pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, Ad
     let request = match prepared {
         Prepared::Import(keys, past) => return keys::import(&mut parts, keys, past),
         Prepared::History(history) => return history::import(&mut parts, &history),
+        Prepared::Sessions(prepared) => return sessions::import(&mut parts, prepared),
         Prepared::Other(request) => request,
     };
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
-        Request::KeysImport { .. } | Request::HistoryImport { .. } => {
+        Request::SessionKeysFloor(floor) => sessions::set_floor(&mut parts, &floor),
+        Request::KeysImport { .. }
+        | Request::HistoryImport { .. }
+        | Request::SessionKeysImport(_) => {
             Err(AdminError::could_not("internal-error", "an import that was not prepared"))
         }
         Request::KeysRetire { public_keys } => keys::retire(&mut parts, &public_keys),
@@ -86,8 +96,8 @@ fn status(parts: &Parts<'_>) -> Result<Answer, AdminError> {
     let store = &parts.store;
     let (journal_entries, head) = store.journal_head().map_err(|e| AdminError::store(&e))?;
     let infos = store.key_infos().map_err(|e| AdminError::store(&e))?;
-    let ids: Vec<KeyId> =
-        parts.vault.public_keys().map(|key| key_id(Scheme::Bls12381, &key.0)).collect();
+    let keys: Vec<_> = parts.vault.public_keys().collect();
+    let ids: Vec<KeyId> = keys.iter().flat_map(|key| ledger_ids(store, key)).collect();
     let without_record = store.missing_records(&ids).map_err(|e| AdminError::store(&e))?;
     let mut not_ready_because = Vec::new();
     if without_record > 0 {
@@ -113,27 +123,46 @@ fn keys_list(parts: &Parts<'_>) -> Result<Answer, AdminError> {
     let mut keys: Vec<KeyRow> = parts
         .vault
         .public_keys()
-        .map(|key| key_row(PublicKey(key.0), records.get(&key_id(Scheme::Bls12381, &key.0))))
+        .flat_map(|key| ledger_ids(parts.store, &key).into_iter().map(move |id| (key, id)))
+        .map(|(key, id)| key_row(&key, records.get(&id)))
         .collect();
-    keys.sort_by_key(|row| row.public_key);
+    keys.sort_by(|one, other| one.public_key.cmp(&other.public_key));
     Ok(Answer::Keys { keys })
 }
 
-fn key_row(public_key: PublicKey, record: Option<&Record>) -> KeyRow {
+/// The ledger's names of a key: one for each type that a session key has a record for, or one that
+/// has no record.
+fn ledger_ids(store: &Store, public_key: &palisade_keys::PublicKey) -> Vec<KeyId> {
+    let palisade_keys::PublicKey::Session(key) = public_key else { return vec![public_key.id()] };
+    let known: Vec<KeyId> = KeyType::ALL
+        .into_iter()
+        .map(|key_type| key.ledger_id(key_type))
+        .filter(|id| store.record(id).is_some())
+        .collect();
+    if known.is_empty() { vec![public_key.id()] } else { known }
+}
+
+fn key_row(public_key: &palisade_keys::PublicKey, record: Option<&Record>) -> KeyRow {
     let ethereum = match record {
         Some(Record::Ethereum(ethereum)) => *ethereum,
         _ => EthereumRecord::default(),
     };
+    let session = match record {
+        Some(Record::Substrate(session)) => Some(sessions::row(session)),
+        _ => None,
+    };
+    let is_session = matches!(public_key, palisade_keys::PublicKey::Session(_));
     KeyRow {
-        public_key: PublicKeyText(public_key),
-        chain: "ethereum".to_owned(),
-        r#type: "bls".to_owned(),
+        public_key: format!("0x{}", hex::encode(public_key.as_bytes())),
+        chain: if is_session { "substrate" } else { "ethereum" }.to_owned(),
+        r#type: session.as_ref().map_or_else(|| "bls".to_owned(), |row| row.key_type.clone()),
         usable: record.is_some(),
         last_slot: ethereum.proposal.map(|proposal| proposal.slot.0),
         last_source_epoch: ethereum.attestation.map(|attestation| attestation.source.0),
         last_target_epoch: ethereum.attestation.map(|attestation| attestation.target.0),
         stop_at_or_above_epoch: ethereum.stop_line.at_or_above.map(|bound| bound.epoch.0),
         stop_below_epoch: ethereum.stop_line.below.map(|bound| bound.epoch.0),
+        session,
     }
 }
 
@@ -177,7 +206,8 @@ fn stop_line(
     let line = StopLine { at_or_above: at_or_above.map(bound), below: below.map(bound) };
     let keys: Vec<KeyId> = if public_keys.is_empty() {
         let infos = parts.store.key_infos().map_err(|e| AdminError::store(&e))?;
-        infos.iter().map(|info| info.key).collect()
+        let has_line = |info: &&KeyInfo| matches!(info.record, Record::Ethereum(_));
+        infos.iter().filter(has_line).map(|info| info.key).collect()
     } else {
         public_keys.iter().map(|key| id_of(&key.0)).collect()
     };

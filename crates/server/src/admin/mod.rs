@@ -12,6 +12,7 @@ mod execute;
 mod history;
 mod keys;
 mod past;
+mod sessions;
 pub mod socket;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use execute::{Parts, execute};
+pub use sessions::{SessionFloor, SessionImport, SessionRow};
 
 use crate::engine::{Engine, Keychain};
 
@@ -59,6 +61,10 @@ pub enum Request {
         /// What is known of their past.
         past: Past,
     },
+    /// Take session keys of a Substrate chain in: all of them, or none.
+    SessionKeysImport(SessionImport),
+    /// Say from where a session key of unknown past may sign.
+    SessionKeysFloor(SessionFloor),
     /// Take keys out of service, and export their history, which is final from then on.
     KeysRetire {
         /// Which.
@@ -120,6 +126,19 @@ pub enum Answer {
         /// That epoch.
         from_epoch: Option<u64>,
     },
+    /// To [`Request::SessionKeysImport`].
+    SessionsImported {
+        /// Now usable, in the order given.
+        imported: Vec<String>,
+        /// Already here; their records were merged to the stricter.
+        duplicates: Vec<String>,
+        /// Start from now: as asked, or because this home knows a past of theirs.
+        from_now: Vec<String>,
+        /// Of these, the ones that sign nothing until a floor is given.
+        await_floor: Vec<String>,
+    },
+    /// To [`Request::SessionKeysFloor`].
+    FloorSet,
     /// To [`Request::KeysRemove`].
     Removed {
         /// No longer usable.
@@ -176,8 +195,8 @@ pub struct Status {
 /// One key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeyRow {
-    /// The public key.
-    pub public_key: PublicKeyText,
+    /// The public key, `0x` hex.
+    pub public_key: String,
     /// The family of chains.
     pub chain: String,
     /// The kind of key.
@@ -194,6 +213,9 @@ pub struct KeyRow {
     pub stop_at_or_above_epoch: Option<u64>,
     /// Nothing is signed below this epoch.
     pub stop_below_epoch: Option<u64>,
+    /// Of a session key: its chain and its last places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionRow>,
 }
 
 /// What a check of the journal found.
@@ -271,11 +293,13 @@ impl Administrator {
         let run = move |store: &mut palisade_store::Store| {
             let mut vault = vault.lock().unwrap_or_else(PoisonError::into_inner);
             let network = engine.network();
-            let parts = Parts { store, vault: &mut vault, network, running: true };
+            let parts = Parts { store: &mut *store, vault: &mut vault, network, running: true };
             let answer = execute::run(prepared, parts);
-            if vault.len() != configured_keys.load(Ordering::Acquire) {
+            // A key that is held already may have become one of another type.
+            let new_types = matches!(answer, Ok(Answer::SessionsImported { .. }));
+            if new_types || vault.len() != configured_keys.load(Ordering::Acquire) {
                 let ring = vault.load_ring().map_err(AdminError::vault);
-                ring.map(|ring| engine.replace_keychain(Keychain::new(ring)))?;
+                ring.map(|ring| engine.replace_keychain(Keychain::with_records(ring, store)))?;
                 configured_keys.store(vault.len(), Ordering::Release);
             }
             answer

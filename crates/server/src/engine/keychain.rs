@@ -6,13 +6,28 @@
 use std::collections::BTreeMap;
 
 use palisade_ethereum::PublicKey;
-use palisade_keys::{KeyRing, Scheme, key_id};
-use palisade_protect::KeyId;
+use palisade_keys::{KeyRing, Scheme, SessionPublicKey, key_id};
+use palisade_protect::{Digest, KeyId, KeyType, Record};
+use palisade_store::Store;
 
 /// All keys of the guard.
 pub struct Keychain {
     ring: KeyRing,
     ids: BTreeMap<PublicKey, KeyId>,
+    sessions: Vec<SessionKey>,
+}
+
+/// A session key with what its record pins it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionKey {
+    /// The public key.
+    pub public_key: SessionPublicKey,
+    /// The ledger's name for it.
+    pub id: KeyId,
+    /// The genesis hash of its chain.
+    pub chain: Digest,
+    /// What it is for.
+    pub key_type: KeyType,
 }
 
 impl Keychain {
@@ -23,7 +38,30 @@ impl Keychain {
             .public_keys()
             .map(|public_key| (PublicKey(public_key.0), key_id(Scheme::Bls12381, &public_key.0)))
             .collect();
-        Self { ring, ids }
+        Self { ring, ids, sessions: Vec::new() }
+    }
+
+    /// The keys of an opened vault, with the records that say which chain each session key is for.
+    /// A session key without a record is left out: its past is unknown.
+    #[must_use]
+    pub fn with_records(ring: KeyRing, store: &Store) -> Self {
+        let as_type = |public_key: SessionPublicKey, key_type: KeyType| {
+            let id = public_key.ledger_id(key_type);
+            let Some(Record::Substrate(record)) = store.record(&id) else { return None };
+            Some(SessionKey { public_key, id, chain: record.chain, key_type })
+        };
+        let of_key = |key: SessionPublicKey| {
+            KeyType::ALL.into_iter().filter_map(move |key_type| as_type(key, key_type))
+        };
+        let mut sessions: Vec<_> = ring.session_public_keys().flat_map(of_key).collect();
+        sessions.sort_by_key(|key| key.public_key);
+        Self { sessions, ..Self::new(ring) }
+    }
+
+    /// Every session key that has a record, in order.
+    #[must_use]
+    pub fn sessions(&self) -> &[SessionKey] {
+        &self.sessions
     }
 
     /// Looks a key up as written in a path: hex, with or without `0x`, in any letter case.
@@ -46,19 +84,20 @@ impl Keychain {
 
     /// The ledger's name of every key.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> + '_ {
-        self.ids.values().copied()
+        self.ids.values().copied().chain(self.sessions.iter().map(|key| key.id))
     }
 
-    /// How many keys there are.
+    /// How many keys there are; a session key of several types counts once.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ids.len()
+        let same = |one: &SessionKey, other: &SessionKey| one.public_key == other.public_key;
+        self.ids.len() + self.sessions.chunk_by(same).count()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     /// What signs.

@@ -14,6 +14,7 @@ mod network;
 mod outcome;
 mod reader;
 mod recent;
+mod session;
 
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -21,12 +22,14 @@ use std::time::Instant;
 use palisade_ethereum::{Network, PublicKey, SigningRequest, parse_request};
 use palisade_protect::{Denied, Digest, Duty, Intent, KeyId, Permit};
 use palisade_store::{LedgerHandle, StoreError};
+use palisade_substrate::Chain;
 use tokio::sync::oneshot;
 
 pub use batch::BatchAnswer;
-pub use keychain::Keychain;
+pub use keychain::{Keychain, SessionKey};
 pub use outcome::{Denial, Outcome};
 pub use recent::{Decision, Recent, Verdict};
+pub use session::{SessionDenial, SessionDuty};
 
 use crate::metrics::Metrics;
 use crate::policy::{Client, Operation, Policy};
@@ -44,6 +47,9 @@ pub struct Engine {
     recent: Recent,
     reader: reader::Reader,
     batch_signatures: batch::SignatureBudget,
+    chains: Vec<Chain>,
+    announced: session::Announced,
+    draws: session::Draws,
 }
 
 impl Engine {
@@ -67,7 +73,16 @@ impl Engine {
             recent: Recent::default(),
             reader: reader::Reader::default(),
             batch_signatures: batch::SignatureBudget::default(),
+            chains: Vec::new(),
+            announced: session::Announced::default(),
+            draws: session::Draws::default(),
         }
+    }
+
+    /// The same for these Substrate chains as well.
+    #[must_use]
+    pub fn with_chains(self, chains: Vec<Chain>) -> Self {
+        Self { chains, ..self }
     }
 
     /// Signs one request, or says why not.

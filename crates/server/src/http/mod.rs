@@ -11,6 +11,8 @@ mod identity;
 mod key_manager;
 mod reload;
 mod reply;
+mod rpc;
+mod rpc_socket;
 mod sign;
 
 use std::sync::Arc;
@@ -64,6 +66,7 @@ pub fn signing_router(shared: Shared) -> Router {
         .route("/api/v1/eth2/sign", post(sign::sign_batch))
         .route("/api/v1/eth2/sign/{public_key}", post(sign::sign))
         .route("/api/v1/eth2/highWatermark", get(sign::high_watermark))
+        .route("/rpc", post(rpc::rpc).get(rpc_socket::open))
         .route("/reload", post(reload::start).get(reload::status))
         .route(
             "/eth/v1/keystores",

@@ -136,6 +136,23 @@ pub(super) fn forbidden_by(refusal: &Refusal) -> Value {
                 "signing_root": root(last.root),
             }
         }),
+        Evidence::Seal(last) => json!({
+            "last_seal": { "slot": last.slot.to_string(), "pre_hash": root(last.pre_hash) }
+        }),
+        Evidence::GrandpaVote(last) => json!({
+            "last_vote": {
+                "set_id": last.set_id.to_string(),
+                "round": last.round.to_string(),
+                "digest": root(last.digest),
+            }
+        }),
+        Evidence::BeefyVote(last) => json!({
+            "last_commitment": {
+                "set_id": last.set_id.to_string(),
+                "block": last.block.to_string(),
+                "digest": root(last.digest),
+            }
+        }),
         Evidence::StopLine(Bound { slot, epoch }) => json!({
             "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
         }),
@@ -153,6 +170,16 @@ fn asked(refusal: &Refusal) -> Value {
             "source_epoch": source.to_string(),
             "target_epoch": target.to_string(),
             "signing_root": signing_root,
+        }),
+        Duty::Seal { slot } => json!({ "slot": slot.to_string(), "pre_hash": signing_root }),
+        Duty::GrandpaVote { stage, set_id, round } => json!({
+            "stage": stage.to_string(),
+            "set_id": set_id.to_string(),
+            "round": round.to_string(),
+            "digest": signing_root,
+        }),
+        Duty::BeefyVote { set_id, block } => json!({
+            "set_id": set_id.to_string(), "block": block.to_string(), "digest": signing_root,
         }),
         _ => json!({ "signing_root": signing_root }),
     }

@@ -1,0 +1,93 @@
+//! The encoding of session keys' records.
+//!
+//! Decides: the bytes of records that are on disks somewhere stay what they are; anything else is
+//! no record.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+mod common;
+
+use common::digest;
+use palisade_protect::{
+    BeefyVote, GrandpaVote, KeyType, Record, RecordError, Seal, Slot, SubstrateHistory,
+    SubstrateRecord,
+};
+
+const TYPES: [KeyType; 4] = [KeyType::BABE, KeyType::AURA, KeyType::GRANDPA, KeyType::BEEFY];
+
+fn session(key_type: KeyType) -> SubstrateRecord {
+    SubstrateRecord::fresh(digest(0xcc), key_type).unwrap()
+}
+
+fn full(key_type: KeyType) -> SubstrateRecord {
+    let history = match key_type {
+        KeyType::GRANDPA => SubstrateHistory::Grandpa([
+            Some(GrandpaVote { set_id: 1, round: 2, digest: Some(digest(0xaa)) }),
+            Some(GrandpaVote { set_id: 3, round: 4, digest: None }),
+            None,
+        ]),
+        KeyType::BEEFY => SubstrateHistory::Beefy(Some(BeefyVote {
+            set_id: 5,
+            block: 6,
+            digest: Some(digest(0xbb)),
+        })),
+        _ => SubstrateHistory::Seals(Some(Seal { slot: Slot(7), pre_hash: Some(digest(0xdd)) })),
+    };
+    SubstrateRecord { history, ..session(key_type) }
+}
+
+/// Frozen: records on disk are read for ever.
+#[test]
+fn the_bytes_of_a_record_are_frozen() {
+    let chain = "cc".repeat(32);
+    let aa = "aa".repeat(32);
+    let expected = [
+        (KeyType::BABE, format!("0102{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
+        (
+            KeyType::GRANDPA,
+            format!(
+                "0102{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
+                 0000000000000000",
+                0
+            ),
+        ),
+        (
+            KeyType::BEEFY,
+            format!("0102{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
+        ),
+        (KeyType::AUTHORITY_DISCOVERY, format!("0102{chain}6175646900")),
+    ];
+    for (key_type, bytes) in expected {
+        let record = if key_type == KeyType::AUTHORITY_DISCOVERY {
+            Record::Substrate(session(key_type))
+        } else {
+            Record::Substrate(full(key_type))
+        };
+        assert_eq!(hex::encode(record.encode()), bytes, "{key_type}");
+        assert_eq!(Record::decode(&hex::decode(bytes).unwrap()), Ok(record));
+    }
+}
+
+#[test]
+fn a_damaged_record_is_no_record() {
+    for key_type in TYPES {
+        let bytes = Record::Substrate(full(key_type)).encode();
+        for end in 0..bytes.len() {
+            assert!(Record::decode(&bytes[..end]).is_err(), "{key_type} cut at {end}");
+        }
+        assert!(Record::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+        for (at, bad) in [(34, b'z'), (38, 2), (39, 3)] {
+            let mut damaged = bytes.clone();
+            damaged[at] = bad;
+            assert!(Record::decode(&damaged).is_err(), "{key_type} byte {at}");
+        }
+    }
+    // Only a vote's place can be unknown to every clock.
+    let mut waiting_seal = Record::Substrate(full(KeyType::BABE)).encode();
+    waiting_seal[38] = 1;
+    assert_eq!(Record::decode(&waiting_seal), Err(RecordError::Malformed));
+}

@@ -1,0 +1,115 @@
+//! `[[chain]]` of `palisade.toml`: the Substrate chains that a home signs for.
+//!
+//! Invariants: a name and a genesis hash stand once each; a chain is only ever added to the file's
+//! end, in one durable rename, so that a crash leaves the old file or the new one.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use palisade_protect::Digest;
+use palisade_substrate::{BlockNumberBits, Chain};
+use serde::Deserialize;
+
+use crate::config::{Config, ConfigError};
+
+/// `[[chain]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainEntry {
+    /// The operator's name for the chain: lowercase letters, digits and dashes.
+    pub name: String,
+    /// The hash of its first block, hex.
+    pub genesis: String,
+    /// The slot duration in milliseconds, from 100 to 600,000.
+    pub slot_ms: u64,
+    /// The width of its block numbers: 32 or 64.
+    #[serde(default = "thirty_two")]
+    pub block_number_bits: u8,
+}
+
+fn thirty_two() -> u8 {
+    32
+}
+
+impl ChainEntry {
+    /// The chain as the guard uses it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which field cannot be used.
+    pub fn chain(&self) -> Result<Chain, ConfigError> {
+        let fail = |why: &str| ConfigError(format!("chain {:?}: {why}", self.name));
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.name.is_empty() || 64 < self.name.len() || !self.name.bytes().all(is_word) {
+            return Err(fail("a name has 1 to 64 lowercase letters, digits and dashes"));
+        }
+        let digits = self.genesis.strip_prefix("0x").unwrap_or(&self.genesis);
+        let mut genesis = [0; 32];
+        hex::decode_to_slice(digits, &mut genesis)
+            .map_err(|_| fail("the genesis hash has 64 hex digits"))?;
+        if !(100..=600_000).contains(&self.slot_ms) {
+            return Err(fail("the slot duration is from 100 to 600000 milliseconds"));
+        }
+        let block_number = match self.block_number_bits {
+            32 => BlockNumberBits::U32,
+            64 => BlockNumberBits::U64,
+            _ => return Err(fail("block numbers have 32 or 64 bits")),
+        };
+        let (name, slot_ms) = (self.name.clone(), self.slot_ms);
+        Ok(Chain { name, genesis: Digest(genesis), slot_ms, block_number })
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "\n[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
+            self.name, self.genesis, self.slot_ms, self.block_number_bits
+        )
+    }
+}
+
+impl Config {
+    /// The chains, in the order of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a chain that cannot be used, or that stands twice.
+    pub fn substrate_chains(&self) -> Result<Vec<Chain>, ConfigError> {
+        let mut chains: Vec<Chain> = Vec::with_capacity(self.chains.len());
+        for entry in &self.chains {
+            let chain = entry.chain()?;
+            let clashes =
+                |other: &Chain| other.name == chain.name || other.genesis == chain.genesis;
+            if chains.iter().any(clashes) {
+                return Err(ConfigError(format!(
+                    "chain {:?}: its name or its genesis hash stands twice",
+                    chain.name
+                )));
+            }
+            chains.push(chain);
+        }
+        Ok(chains)
+    }
+}
+
+/// Adds a chain to the file at `path`.
+///
+/// # Errors
+/// The text of the problem, with whether it is the operator's ([`ConfigError`]) or the disk's.
+pub fn add(path: &Path, entry: &ChainEntry) -> Result<Result<Chain, ConfigError>, std::io::Error> {
+    let before = fs::read_to_string(path)?;
+    let after = format!("{}{}", before.trim_end_matches('\n').to_owned() + "\n", entry.text());
+    let chain = match entry.chain().and_then(|chain| Config::parse(&after).map(|_| chain)) {
+        Ok(chain) => chain,
+        Err(error) => return Ok(Err(error)),
+    };
+    let staging = path.with_extension("toml.new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
+    file.write_all(after.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&staging, path)?;
+    if let Some(parent) = path.parent() {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(Ok(chain))
+}

@@ -1,0 +1,301 @@
+//! Duties of Substrate session keys: one plain message in, one plain outcome out.
+//!
+//! The way of a request: is the key here, and for this kind of duty → may this client ask → read
+//! the payload as one of the key's own chain → is it near the present → ledger → sign with the
+//! permit.
+//!
+//! Invariants: a seal is given only for a header that was announced whole, so that a hash alone is
+//! never signed; a key signs for the chain that its record names and for no other; announcements
+//! and draws are bounded in number.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use palisade_keys::SessionSignature;
+use palisade_protect::{BabeVrf, Digest, KeyId, KeyType, Slot};
+use palisade_substrate::{
+    Announcement, Chain, Engine as Consensus, Judged, PayloadError, Window, announcement, babe_vrf,
+    beefy_commitment, grandpa_vote, ownership,
+};
+
+use super::{Denial, Engine, Keychain, SessionKey};
+use crate::policy::{Client, Operation, Policy};
+
+/// Announced headers that wait for their seal. A key seals one a slot; two nodes may hold it.
+const ANNOUNCEMENTS_KEPT: usize = 1_024;
+/// Draws of one key within one present slot: two nodes that each look two slots either way and draw
+/// twice a slot need twenty.
+const DRAWS_A_SLOT: u32 = 32;
+
+/// What is asked of a session key.
+#[derive(Clone, Copy, Debug)]
+pub enum SessionDuty<'a> {
+    /// Seal the announced block with this pre-hash.
+    Seal(Digest),
+    /// Sign this GRANDPA vote.
+    GrandpaVote(&'a [u8]),
+    /// Draw for this slot.
+    BabeVrf(BabeVrf),
+    /// Sign this BEEFY commitment.
+    BeefyCommitment(&'a [u8]),
+    /// Prove to this account that the key is here.
+    Ownership(&'a [u8]),
+}
+
+/// Why a session key did not sign.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SessionDenial {
+    /// The payload is none, or not for now.
+    Payload(PayloadError),
+    /// No block with this pre-hash was announced here with this key.
+    NotAnnounced(Digest),
+    /// The chain of the key is not in `palisade.toml`, or was added since the guard started.
+    UnknownChain(Digest),
+    /// The key was asked for too many draws within one slot.
+    TooManyDraws,
+    /// As for every other duty.
+    Other(Denial),
+}
+
+/// Headers by the key that announced them, oldest first.
+#[derive(Default)]
+pub(super) struct Announced(Mutex<VecDeque<(KeyId, Announcement)>>);
+
+/// How often each key drew in the present slot.
+#[derive(Default)]
+pub(super) struct Draws(Mutex<HashMap<KeyId, (Slot, u32)>>);
+
+impl SessionDuty<'_> {
+    fn key_types(&self) -> &'static [KeyType] {
+        match self {
+            Self::Seal(_) => &[KeyType::BABE, KeyType::AURA],
+            Self::GrandpaVote(_) => &[KeyType::GRANDPA],
+            Self::BabeVrf(_) => &[KeyType::BABE],
+            Self::BeefyCommitment(_) => &[KeyType::BEEFY],
+            Self::Ownership(_) => &KeyType::ALL,
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Ownership(_) => Operation::KeyManagement,
+            _ => Operation::SessionDuties,
+        }
+    }
+}
+
+impl Engine {
+    /// The session keys of a type that `client` may see, in order.
+    #[must_use]
+    pub fn session_public_keys(&self, client: &Client, key_type: KeyType) -> Vec<Vec<u8>> {
+        if Policy::check_session(client, Operation::SessionDuties).is_err() {
+            return Vec::new();
+        }
+        let keychain = self.keychain();
+        let of_type = keychain.sessions().iter().filter(|key| key.key_type == key_type);
+        of_type.map(|key| key.public_key.as_bytes().to_vec()).collect()
+    }
+
+    /// Reads a header that a node is about to ask the seal of, and keeps what the seal needs.
+    ///
+    /// # Errors
+    /// [`SessionDenial`]; the slot is then better skipped.
+    pub fn announce(
+        &self,
+        client: &Client,
+        public_key: &[u8],
+        header: &[u8],
+    ) -> Result<Digest, SessionDenial> {
+        let keychain = self.keychain();
+        let types = SessionDuty::Seal(Digest([0; 32])).key_types();
+        let key = find(&keychain, public_key, types)?;
+        Policy::check_session(client, Operation::SessionDuties).map_err(Denial::from)?;
+        let chain = self.chain_of(&key)?;
+        let read = announcement(header, chain)?;
+        let expected = match read.engine {
+            Consensus::Babe => KeyType::BABE,
+            Consensus::Aura => KeyType::AURA,
+        };
+        if key.key_type != expected {
+            return Err(Denial::unknown_key(format!("{expected} {}", key.public_key)).into());
+        }
+        Window::SEAL.check(read.slot, present(chain))?;
+        self.announced.keep(key.id, read);
+        Ok(read.pre_hash)
+    }
+
+    /// Signs one duty, or says why not.
+    ///
+    /// # Errors
+    /// [`SessionDenial`].
+    pub async fn sign_session(
+        &self,
+        client: &Client,
+        public_key: &[u8],
+        duty: SessionDuty<'_>,
+    ) -> Result<SessionSignature, SessionDenial> {
+        let keychain = self.keychain();
+        let key = find(&keychain, public_key, duty.key_types())?;
+        Policy::check_session(client, duty.operation()).map_err(Denial::from)?;
+        let chain = self.chain_of(&key)?;
+        match duty {
+            SessionDuty::Seal(pre_hash) => {
+                let read = self.announced.find(key.id, pre_hash);
+                let read = read.ok_or(SessionDenial::NotAnnounced(pre_hash))?;
+                Window::SEAL.check(read.slot, present(chain))?;
+                self.authorise_and_sign(&keychain, &key, read.seal()).await
+            }
+            SessionDuty::GrandpaVote(payload) => {
+                self.authorise_and_sign(&keychain, &key, grandpa_vote(payload, chain)?).await
+            }
+            SessionDuty::BeefyCommitment(bytes) => {
+                self.authorise_and_sign(&keychain, &key, beefy_commitment(bytes, chain)?).await
+            }
+            SessionDuty::BabeVrf(input) => {
+                let now = present(chain);
+                Window::VRF.check(Slot(input.slot), now)?;
+                self.draws.count(key.id, now)?;
+                self.authorise_and_sign(&keychain, &key, babe_vrf(input)).await
+            }
+            SessionDuty::Ownership(owner) => {
+                let statement = ownership(owner)?;
+                self.authorise_and_sign(&keychain, &key, statement.judged()).await
+            }
+        }
+    }
+
+    async fn authorise_and_sign(
+        &self,
+        keychain: &Keychain,
+        key: &SessionKey,
+        judged: Judged<'_>,
+    ) -> Result<SessionSignature, SessionDenial> {
+        let permit = self
+            .authorise(vec![(key.id, judged.intent)])
+            .await?
+            .pop()
+            .ok_or_else(|| Denial::bug("the ledger answered nothing"))?
+            .map_err(Denial::from)?;
+        let signed =
+            keychain.ring().sign_message(permit, &key.public_key, key.key_type, &judged.message);
+        signed.map_err(|error| Denial::from(error).into())
+    }
+
+    /// How many session keys are for a chain that this guard does not know.
+    #[must_use]
+    pub fn keys_of_unknown_chains(&self) -> usize {
+        let keychain = self.keychain();
+        keychain.sessions().iter().filter(|key| self.chain_of(key).is_err()).count()
+    }
+
+    fn chain_of(&self, key: &SessionKey) -> Result<&Chain, SessionDenial> {
+        let known = self.chains.iter().find(|chain| chain.genesis == key.chain);
+        known.ok_or(SessionDenial::UnknownChain(key.chain))
+    }
+}
+
+fn find(
+    keychain: &Keychain,
+    public_key: &[u8],
+    types: &[KeyType],
+) -> Result<SessionKey, SessionDenial> {
+    let is_it = |key: &&SessionKey| {
+        key.public_key.as_bytes() == public_key && types.contains(&key.key_type)
+    };
+    let found = keychain.sessions().iter().find(is_it);
+    found.copied().ok_or_else(|| Denial::unknown_key(hex::encode(public_key)).into())
+}
+
+fn present(chain: &Chain) -> Slot {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    chain.slot_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Announced {
+    fn keep(&self, key: KeyId, read: Announcement) {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.iter().any(|(owner, kept)| *owner == key && kept.pre_hash == read.pre_hash) {
+            return;
+        }
+        if queue.len() == ANNOUNCEMENTS_KEPT {
+            queue.pop_front();
+        }
+        queue.push_back((key, read));
+    }
+
+    fn find(&self, key: KeyId, pre_hash: Digest) -> Option<Announcement> {
+        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it =
+            |(owner, kept): &&(KeyId, Announcement)| *owner == key && kept.pre_hash == pre_hash;
+        queue.iter().rev().find(is_it).map(|(_, kept)| *kept)
+    }
+}
+
+impl Draws {
+    fn count(&self, key: KeyId, present: Slot) -> Result<(), SessionDenial> {
+        let mut draws = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (slot, count) = draws.entry(key).or_insert((present, 0));
+        if *slot != present {
+            (*slot, *count) = (present, 0);
+        }
+        if DRAWS_A_SLOT <= *count {
+            return Err(SessionDenial::TooManyDraws);
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
+impl SessionDenial {
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Payload(error) => error.code(),
+            Self::NotAnnounced(_) => "block-not-announced",
+            Self::UnknownChain(_) => "unknown-chain",
+            Self::TooManyDraws => "too-many-draws",
+            Self::Other(denial) => denial.code(),
+        }
+    }
+}
+
+impl From<PayloadError> for SessionDenial {
+    fn from(error: PayloadError) -> Self {
+        Self::Payload(error)
+    }
+}
+
+impl From<Denial> for SessionDenial {
+    fn from(denial: Denial) -> Self {
+        Self::Other(denial)
+    }
+}
+
+impl fmt::Display for SessionDenial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Payload(error) => error.fmt(f),
+            Self::NotAnnounced(pre_hash) => write!(
+                f,
+                "refused: no block with pre-hash {pre_hash} was announced with this key; announce \
+                 the header first (palisade_announceBlock)"
+            ),
+            Self::UnknownChain(genesis) => write!(
+                f,
+                "the key is for the chain with genesis hash {genesis}, which this guard does not \
+                 know; add it with `palisade chain add` and restart the guard"
+            ),
+            Self::TooManyDraws => f.write_str(
+                "refused: the key was asked for too many draws within one slot; look for a node \
+                 that is not yours",
+            ),
+            Self::Other(denial) => denial.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SessionDenial {}

@@ -1,0 +1,32 @@
+//! What a Substrate node asks to have signed: bytes to an [`Intent`](palisade_protect::Intent) and
+//! the [`Message`](palisade_protect::Message) that a signature covers.
+//!
+//! - [`announcement`] reads an unsealed header; [`Announcement::seal`] is the duty to seal it.
+//! - [`grandpa_vote`], [`beefy_commitment`], [`babe_vrf`], [`ownership`] are the other duties.
+//! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
+//! - [`session`] writes session keys and the call that announces them.
+//!
+//! # Invariants
+//! - Intent and message come from the same bytes; nothing is signed that was not read here.
+//! - A payload has exactly one reading: left-over bytes, unknown tags and integers that are not in
+//!   their shortest form are refused.
+//! - No I/O, no clock: the present slot is an argument ([`Window::check`]).
+//! - No input makes a function here panic, or reserve more than a bounded multiple of its length.
+//!
+//! Sources: Polkadot protocol specification, sections "Block format", "Finality" and "Bridge
+//! design (BEEFY)"; the layouts of `sp-runtime`, `sp-consensus-babe`, `sp-consensus-aura`,
+//! `sp-consensus-grandpa` and `sp-consensus-beefy`.
+#![forbid(unsafe_code)]
+
+mod chain;
+mod error;
+mod header;
+pub mod session;
+mod vote;
+mod vrf;
+
+pub use chain::{BlockNumberBits, Chain, Window};
+pub use error::PayloadError;
+pub use header::{Announcement, Engine, announcement};
+pub use vote::{Judged, Ownership, beefy_commitment, grandpa_vote, mmr_commitment, ownership};
+pub use vrf::babe_vrf;
