@@ -9,9 +9,9 @@
 //! held, the node imports, authors, and follows finality by the justifications that come with each
 //! change of authorities.
 //!
-//! - **The guard is away** (restart, broken link, not ready, store failure): the vote waits and goes
-//!   out when a guard is back, for up to [`GuardConfig::grandpa_timeout`]. Then it fails, the node
-//!   ends, and its supervisor starts it again, as an observer until a guard lists its keys.
+//! - **The guard is away** (restart, broken link, not ready, store failure): the vote waits and
+//!   goes out when a guard is back, for up to [`GuardConfig::grandpa_timeout`]. Then it fails, the
+//!   node ends, and its supervisor starts it again, as an observer until a guard lists its keys.
 //! - **The guard refuses**: waiting cannot help, and the voter must be started anew, which takes a
 //!   new process. The voter is held for the key's **hiding time**, the node lives, then the vote
 //!   fails and the node ends. Started again, it hides the key for that time once more: `has_keys`
@@ -162,8 +162,8 @@ impl Voters {
         let limit = until.saturating_duration_since(Instant::now());
         log::error!(
             target: crate::LOG,
-            "a GRANDPA vote of {} was refused; this node goes on without voting for {limit:?}, then \
-             ends, to be started again as a voter",
+            "a GRANDPA vote of {} was refused; this node goes on without voting for {limit:?}, \
+             then ends, to be started again as a voter",
             to_hex(public)
         );
         let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,8 +207,8 @@ fn hide_for(first: Duration, refusals: u32) -> Duration {
 ///
 /// Give it the future of `run_grandpa_voter`, and spawn the result in its place: blocking, as an
 /// essential task, under a supervisor that starts the node again. Without this wrapper everything
-/// works, but a node that is told to stop while its voter waits for a guard stops only when the wait
-/// is over.
+/// works, but a node that is told to stop while its voter waits for a guard stops only when the
+/// wait is over.
 pub async fn shield_voter<F: Future<Output = ()>>(keystore: Arc<RemoteKeystore>, voter: F) {
     // A held voter cannot be dropped. A task of the node's runtime can: it is, when that ends.
     let watch = Handle::try_current().ok().map(|runtime| {

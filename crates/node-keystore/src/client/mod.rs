@@ -93,8 +93,12 @@ impl<B: BlockT> AuthorLookup<B> for BabeAuthors {
 #[cfg(test)]
 mod tests {
     use codec::Encode;
+    #[cfg(all(feature = "aura", feature = "beefy"))]
+    use sp_consensus_aura::sr25519::AuthorityId as AuraId;
     use sp_consensus_babe::digests::{PreDigest, SecondaryPlainPreDigest};
     use sp_consensus_babe::{AllowedSlots, AuthorityId, BabeEpochConfiguration};
+    #[cfg(all(feature = "aura", feature = "beefy"))]
+    use sp_consensus_beefy::ecdsa_crypto::AuthorityId as BeefyId;
     use sp_runtime::generic::{Block, Header};
     use sp_runtime::traits::BlakeTwo256;
     use sp_runtime::{Digest, DigestItem, OpaqueExtrinsic};
@@ -175,11 +179,9 @@ mod tests {
     where
         C: ProvideRuntimeApi<TestBlock> + HeaderBackend<TestBlock> + Send + Sync + 'static,
         C::Api: BabeApi<TestBlock>
-            + sp_consensus_aura::AuraApi<TestBlock, sp_consensus_aura::sr25519::AuthorityId>
-            + sp_consensus_beefy::BeefyApi<TestBlock, sp_consensus_beefy::ecdsa_crypto::AuthorityId>,
+            + sp_consensus_aura::AuraApi<TestBlock, AuraId>
+            + sp_consensus_beefy::BeefyApi<TestBlock, BeefyId>,
     {
-        use sp_consensus_aura::sr25519::AuthorityId as AuraId;
-        use sp_consensus_beefy::ecdsa_crypto::AuthorityId as BeefyId;
         fn is_source(_: Arc<dyn crate::CommitmentSource>, _: Arc<dyn EpochSource>) {}
         fn is_lookup<A: AuthorLookup<TestBlock>>(_: A) {}
         is_lookup(AuraAuthors::<TestBlock, C, AuraId>::new(client));
