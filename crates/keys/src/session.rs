@@ -2,8 +2,9 @@
 //!
 //! Invariants: a [`SessionSecretKey`] can be neither printed nor copied, and is wiped when dropped;
 //! one key and one message give one signature, byte for byte, in every process and release: two
-//! different seals of one block would be an equivocation on the chain. Each sr25519 signature is
-//! verified before it leaves, since a fault in a deterministic one could betray the key.
+//! different seals of one block would be an equivocation on the chain. Each sr25519 signature and
+//! each draw is verified before it leaves: two that share a nonce and differ by a fault give the
+//! key away.
 
 use std::fmt;
 
@@ -19,7 +20,10 @@ use crate::{Scheme, key_id};
 
 /// The context of every sr25519 signature (`sp_core::sr25519`).
 const SIGNING_CONTEXT: &[u8] = b"substrate";
+/// The transcript of a draw's proof (`sp_core::sr25519::Pair::vrf_sign` without extra data).
+const VRF_CONTEXT: &[u8] = b"VRF";
 const LONGEST_PUBLIC_KEY: usize = 33;
+const PRE_HASH_BYTES: usize = 32;
 
 /// A session key's public half: 32 bytes, or 33 for ECDSA (compressed).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,10 +183,15 @@ impl SessionSecretKey {
 
     /// `None` when a key of this scheme does not sign such messages, or its signature is wrong.
     pub(crate) fn sign(&self, message: &Message<'_>) -> Option<SessionSignature> {
+        // Signed as it is, it would be a seal as well, of a block that no rule has judged. No
+        // payload that a chain knows has this length.
+        if matches!(message, Message::Payload(bytes) if bytes.len() == PRE_HASH_BYTES) {
+            return None;
+        }
         let bytes = match (&self.pair, message) {
             (Pair::Sr25519(pair), Message::PreHash(hash)) => sign_sr25519(pair, hash)?,
             (Pair::Sr25519(pair), Message::Payload(bytes)) => sign_sr25519(pair, bytes)?,
-            (Pair::Sr25519(pair), Message::BabeVrf(input)) => draw(pair, input),
+            (Pair::Sr25519(pair), Message::BabeVrf(input)) => draw(pair, input)?,
             (Pair::Ed25519(key), Message::PreHash(hash)) => key.sign(hash).to_vec(),
             (Pair::Ed25519(key), Message::Payload(bytes)) => key.sign(bytes).to_vec(),
             (Pair::Ecdsa(key), Message::Keccak(bytes)) => {
@@ -224,15 +233,24 @@ fn sign_ecdsa(key: &k256::ecdsa::SigningKey, hash: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// `sp_consensus_babe::make_vrf_transcript` and `sp_core::sr25519::Pair::vrf_sign`.
-fn draw(pair: &Keypair, input: &BabeVrf) -> Vec<u8> {
+fn draw(pair: &Keypair, input: &BabeVrf) -> Option<Vec<u8>> {
+    let output = pair.vrf_create_hash(vrf_input(input));
+    let extra = attach_rng(merlin::Transcript::new(VRF_CONTEXT), Zeros);
+    let (proof, _) = pair.dleq_proove(extra, &output, true);
+    let pre_output = output.to_preout();
+    // From the input again, so that a fault in the point itself does not verify.
+    let output = pre_output.attach_input_hash(&pair.public, vrf_input(input)).ok()?;
+    let extra = merlin::Transcript::new(VRF_CONTEXT);
+    pair.public.dleq_verify(extra, &output, &proof, true).ok()?;
+    Some([pre_output.to_bytes().as_slice(), &proof.to_bytes()].concat())
+}
+
+fn vrf_input(input: &BabeVrf) -> merlin::Transcript {
     let mut transcript = merlin::Transcript::new(b"BABE");
     transcript.append_message(b"slot number", &input.slot.to_le_bytes());
     transcript.append_message(b"current epoch", &input.epoch.to_le_bytes());
     transcript.append_message(b"chain randomness", &input.randomness);
-    let output = pair.vrf_create_hash(transcript);
-    let extra = attach_rng(merlin::Transcript::new(b"VRF"), Zeros);
-    let (proof, _) = pair.dleq_proove(extra, &output, true);
-    [output.to_preout().to_bytes().as_slice(), &proof.to_bytes()].concat()
+    transcript
 }
 
 impl SessionSignature {

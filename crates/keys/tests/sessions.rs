@@ -125,6 +125,23 @@ fn development_keys_come_out_of_their_names() {
     }
 }
 
+/// Passwords, several junctions, numbers, names that are hashed; computed with `sp_core` 43.
+#[test]
+fn secret_uris_mean_what_they_mean_to_a_node() {
+    let vectors = include_str!("data/secret-uris.tsv").lines().map(|line| {
+        let mut fields = line.split('\t');
+        [(); 3].map(|()| fields.next().unwrap())
+    });
+    for [scheme, uri, expected] in vectors {
+        let scheme = match scheme {
+            "sr25519" => Scheme::Sr25519,
+            "ed25519" => Scheme::Ed25519,
+            _ => Scheme::Ecdsa,
+        };
+        assert_eq!(hex_of(scheme, uri), expected, "{scheme:?} {uri}");
+    }
+}
+
 #[test]
 fn a_phrase_and_its_development_name_are_one_key() {
     let phrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Alice";
@@ -218,6 +235,31 @@ fn draws_verify_as_a_chain_verifies_them() {
     assert!(check(1_000) && !check(1_001));
 }
 
+/// The pre-output is that of `sp_core` 43; the proof, whose nonce is our own, is frozen beside it.
+#[test]
+fn one_slot_has_one_draw() {
+    let alice = key(Scheme::Sr25519, "//Alice").public_key();
+    let input = BabeVrf { slot: 1_000, epoch: 0, randomness: FROZEN_RANDOMNESS };
+    let draws = [0, 1].map(|_| {
+        let (_home, ring) = ring(vec![key(Scheme::Sr25519, "//Alice")]);
+        sign(&ring, alice, &Message::BabeVrf(input)).unwrap()
+    });
+    assert_eq!(draws[0], draws[1]);
+    assert_eq!(draws[0].to_string(), FROZEN_DRAW);
+}
+
+/// BLAKE2b-256 of one zero byte.
+const FROZEN_RANDOMNESS: [u8; 32] = [
+    0x03, 0x17, 0x0a, 0x2e, 0x75, 0x97, 0xb7, 0xb7, 0xe3, 0xd8, 0x4c, 0x05, 0x39, 0x1d, 0x13, 0x9a,
+    0x62, 0xb1, 0x57, 0xe7, 0x87, 0x86, 0xd8, 0xc0, 0x82, 0xf2, 0x9d, 0xcf, 0x4c, 0x11, 0x13, 0x14,
+];
+
+const FROZEN_DRAW: &str = concat!(
+    "0x4a7844e1d5607bd50f5092315f69de196183c7d20307c5c2a287bfe1c927b225",
+    "84c72640e8077b3f0fe90ac16a66e8bb6ae594131fdcd4a63fcc26d7e723e400",
+    "37e3957c5009d0d9f7a866cdc6ed70238295924f358bff5742ff37c0ce398902"
+);
+
 #[test]
 fn votes_verify_and_repeat() {
     let bob = key(Scheme::Ed25519, "//Bob").public_key();
@@ -265,6 +307,24 @@ fn a_permit_buys_the_message_that_was_judged_and_no_other() {
     assert_eq!(sign(&ring, alice, &keccak), Err(SignError::OtherScheme(id_of(alice))));
     let absent = key(Scheme::Sr25519, "//Bob").public_key();
     assert_eq!(sign(&ring, absent, &judged), Err(SignError::UnknownKey(id_of(absent))));
+}
+
+/// A payload of a pre-hash's length is a seal to the chain, whatever it was meant to be.
+#[test]
+fn a_payload_that_would_be_a_seal_is_not_signed() {
+    let names = [(Scheme::Sr25519, "//Alice"), (Scheme::Ed25519, "//Alice")];
+    let keys = names.map(|(scheme, uri)| key(scheme, uri));
+    let public_keys = keys.each_ref().map(SessionSecretKey::public_key);
+    let (_home, ring) = ring(keys.into());
+    let bytes = [b"POP_".as_slice(), &[7; 29]].concat();
+    for public_key in public_keys {
+        let refused = sign(&ring, public_key, &Message::Payload(&bytes[..32]));
+        assert_eq!(refused, Err(SignError::OtherScheme(id_of(public_key))));
+        for length in [31, 33] {
+            sign(&ring, public_key, &Message::Payload(&bytes[..length])).unwrap();
+        }
+        sign(&ring, public_key, &Message::PreHash(bytes[..32].try_into().unwrap())).unwrap();
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Invariants: an [`Intent`](crate::Intent) for such a message carries [`Message::digest`], so its
 //! permit names the very bytes; the digest is separated by kind, so that a permit for one kind of
-//! message buys no signature of another. Only a pre-hash stands for itself, and whoever signs one
+//! message buys no signature of another; `keys` signs no payload of a pre-hash's length, which the
+//! bytes alone could not tell from a seal. Only a pre-hash stands for itself, and whoever signs one
 //! signs it as it is.
 
 use sha2::{Digest as _, Sha256};

@@ -13,6 +13,8 @@ const COMMITMENT: &str = "BEEFY commitment";
 /// A commitment has 48 bytes with its one usual payload.
 const MAX_COMMITMENT_BYTES: usize = 4 << 10;
 const MAX_OWNER_BYTES: usize = 64;
+/// The length of what a seal signs.
+const PRE_HASH_BYTES: usize = 32;
 const OWNERSHIP_PREFIX: &[u8] = b"POP_";
 
 /// A duty with the message that its signature covers.
@@ -94,10 +96,15 @@ pub struct Ownership(Vec<u8>);
 /// The statement that a session key signs for `owner`.
 ///
 /// # Errors
-/// [`PayloadError`] for an owner that is empty or longer than an account.
+/// [`PayloadError`] for an owner that is empty or longer than an account, or of 28 bytes: the
+/// statement would have a pre-hash's length, and its signature would be a seal.
 pub fn ownership(owner: &[u8]) -> Result<Ownership, PayloadError> {
     if owner.is_empty() || MAX_OWNER_BYTES < owner.len() {
         let problem = "an account has 1 to 64 bytes; most have 32";
+        return Err(PayloadError::malformed("proof of possession", problem));
+    }
+    if OWNERSHIP_PREFIX.len() + owner.len() == PRE_HASH_BYTES {
+        let problem = "for an account of 28 bytes it would be a seal of a block as well";
         return Err(PayloadError::malformed("proof of possession", problem));
     }
     Ok(Ownership([OWNERSHIP_PREFIX, owner].concat()))

@@ -241,6 +241,10 @@ fn ownership_is_for_an_account_and_cannot_be_taken_back() {
     assert_eq!(judged.intent.duty, Duty::Irrevocable);
     let expected = [b"POP_".as_slice(), &[7; 32]].concat();
     assert_eq!(judged.message, Message::Payload(&expected));
+    for length in [20, 27, 29, 32, 33, 64] {
+        assert!(ownership(&vec![7; length]).is_ok(), "{length}");
+    }
+    assert!(ownership(&[7; 28]).is_err(), "its signature would be a seal");
     assert!(ownership(&[]).is_err() && ownership(&[0; 65]).is_err());
 }
 

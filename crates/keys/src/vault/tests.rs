@@ -8,10 +8,11 @@ use super::seal::{HomeKey, seal_key, unwrap, wrap};
 use super::{UnlockKind, VaultError};
 use crate::any::SecretKey;
 use crate::unlock::UnlockFileSecret;
-use crate::{BlsSecretKey, KeyRing, Password, UnlockSecret};
+use crate::{BlsSecretKey, KeyRing, Password, Scheme, SessionSecretKey, UnlockSecret};
 
 const GENERATED: &str = include_str!("../../tests/data/vault-1-generated.hex");
 const PASSPHRASE: &str = include_str!("../../tests/data/vault-1-passphrase.hex");
+const SESSIONS: &str = include_str!("../../tests/data/vault-1-sessions.hex");
 /// Magic, version, kind, salt.
 const HKDF_PREAMBLE: usize = 8 + 1 + 1 + 32;
 const SEALED: usize = 24 + 32 + 16;
@@ -90,6 +91,48 @@ fn version_1_with_a_passphrase_is_frozen() {
     let written = write(&passphrase(), &[secret(1)]);
     assert_eq!(hex::encode(&written), hex::encode(golden(PASSPHRASE)));
     assert_eq!(read(&passphrase(), &written).unwrap().len(), 1);
+}
+
+/// One key of each session scheme, whose public keys are shorter than their place.
+fn session_keys() -> Vec<u8> {
+    let random = &mut counting(0xa0);
+    let home_key = HomeKey::generate(random).unwrap();
+    let wrap = wrap(&generated(), &home_key, random).unwrap();
+    let seal = |scheme| {
+        let secret = SessionSecretKey::from_uri(scheme, "//Alice").unwrap();
+        seal_key(&home_key, &SecretKey::Session(secret), random).unwrap()
+    };
+    let keys = [Scheme::Sr25519, Scheme::Ed25519, Scheme::Ecdsa].map(seal).into();
+    Contents::seal(wrap, keys, &home_key, &mut counting(0xf0)).unwrap().encode()
+}
+
+#[test]
+fn session_keys_in_version_1_are_frozen() {
+    let written = session_keys();
+    assert_eq!(hex::encode(&written), hex::encode(golden(SESSIONS)));
+    assert_eq!(read(&generated(), &written).unwrap().session_public_keys().count(), 3);
+}
+
+#[test]
+fn each_flipped_byte_of_session_keys_under_a_right_checksum_is_refused() {
+    let written = session_keys();
+    for place in 0..written.len() - CLOSING {
+        let mut flipped = written.clone();
+        flipped[place] ^= 0x01;
+        assert!(read(&generated(), &with_checksum(flipped)).is_err(), "byte {place}");
+    }
+}
+
+#[test]
+fn a_session_key_that_goes_on_behind_its_length_is_refused() {
+    let problem = Fault::Damaged("a public key is longer than its scheme's");
+    for (number, length) in [32, 32, 33].into_iter().enumerate() {
+        for place in length..48 {
+            let mut longer = session_keys();
+            longer[KEYS_FROM + number * KEY + 1 + place] = 1;
+            assert_eq!(read(&generated(), &with_checksum(longer)).err(), Some(problem));
+        }
+    }
 }
 
 #[test]
