@@ -39,6 +39,7 @@ Exit status:
   1  the answer is no: refused, a check failed, or a named key is not here
   2  usage or configuration error; nothing was done
   3  could not do it (disk, network, permission); nothing is half-done
+  4  the guard ended itself; look at the host before you start it again
 
 A first guard:
   palisade init --network hoodi
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Serve validator clients until SIGTERM
     Run(RunArguments),
+    /// The process that `run` starts for the network; not to be started by hand
+    #[command(hide = true, name = "network-front")]
+    Front(FrontArguments),
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -131,6 +135,13 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<SocketAddr>,
 
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct FrontArguments {
     /// How log lines look
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,

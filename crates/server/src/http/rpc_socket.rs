@@ -11,12 +11,13 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::identity::RecognisedClient;
-use super::{Shared, reply, rpc};
-use crate::engine::Engine;
-use crate::policy::Client;
+use super::{Shared, reply};
+use crate::link::message::{Question, Reply};
+use crate::policy::Presented;
 
 /// Requests of one connection that may be under way; further ones are answered as overload.
 const UNDER_WAY: usize = 1_024;
@@ -24,7 +25,7 @@ const UNDER_WAY: usize = 1_024;
 /// `GET /rpc`
 pub(super) async fn open(
     State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
+    Extension(presented): Extension<Presented>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -32,16 +33,16 @@ pub(super) async fn open(
         return reply::error(StatusCode::BAD_REQUEST, "invalid-request", message);
     };
     let most = shared.max_body_bytes;
-    let engine = Arc::clone(&shared.engine);
     upgrade
         .max_message_size(most)
         .max_frame_size(most)
-        .on_upgrade(move |socket| serve(socket, engine, client.0))
+        .on_upgrade(move |socket| serve(socket, shared, presented))
 }
 
-async fn serve(mut socket: WebSocket, engine: Arc<Engine>, client: Arc<Client>) {
+async fn serve(mut socket: WebSocket, mut shared: Shared, presented: Presented) {
     let (answers, mut answered) = mpsc::channel::<String>(UNDER_WAY);
     let turns = Arc::new(Semaphore::new(UNDER_WAY));
+    shared.gate.mark_unchanged();
     loop {
         let message = tokio::select! {
             Some(answer) = answered.recv() => Err(answer),
@@ -57,24 +58,55 @@ async fn serve(mut socket: WebSocket, engine: Arc<Engine>, client: Arc<Client>) 
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => continue,
             Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => return,
         };
-        if !engine.policy().holds(&client) {
-            tracing::info!(client = client.name, "policy read anew: a connection was closed");
+        if shared.gate.has_changed().unwrap_or(true) {
+            tracing::info!("policy read anew: a connection was closed");
             return;
         }
+        let id = id_of(&body);
         let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
-            let answer = rpc::overloaded(&body);
+            let answer = without_answer(&id, &Reply::overloaded());
             if socket.send(Message::text(answer)).await.is_err() {
                 return;
             }
             continue;
         };
-        let (engine, client, answers) = (Arc::clone(&engine), Arc::clone(&client), answers.clone());
+        let (core, presented) = (shared.core.clone(), presented.clone());
+        let answers = answers.clone();
         tokio::spawn(async move {
-            if let Some(answer) = rpc::answer_to(&engine, &client, &body).await {
+            let answer = match core.ask(&presented, Question::Rpc { body }).await {
+                Reply::Json { status: 200, body } => String::from_utf8(body).ok(),
+                Reply::NoContent => None,
+                other => Some(without_answer(&id, &other)),
+            };
+            if let Some(answer) = answer {
                 // The connection may be gone; then nobody waits for the answer.
-                drop(answers.send(answer.to_string()).await);
+                drop(answers.send(answer).await);
             }
             drop(turn);
         });
     }
+}
+
+/// The `id` of a request, for an answer that the core does not give.
+fn id_of(body: &[u8]) -> Value {
+    #[derive(Deserialize)]
+    struct OnlyId {
+        id: Value,
+    }
+    serde_json::from_slice::<OnlyId>(body).map_or(Value::Null, |call| call.id)
+}
+
+/// A JSON-RPC error for an answer that is not the core's judgement of the request.
+fn without_answer(id: &Value, reply: &Reply) -> String {
+    #[derive(Default, Deserialize)]
+    struct Body {
+        message: String,
+        code: String,
+    }
+    let body = match reply {
+        Reply::Json { body, .. } => serde_json::from_slice::<Body>(body).unwrap_or_default(),
+        _ => Body::default(),
+    };
+    let error = json!({ "code": -32012, "message": body.message, "data": { "code": body.code } });
+    json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
 }

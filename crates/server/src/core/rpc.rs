@@ -7,18 +7,11 @@
 //! Invariants: parameters go by name, and an unknown one is an error; bytes are `0x` hex; a batch
 //! is bounded, and is answered in its order.
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use palisade_protect::{BabeVrf, Digest, KeyType};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Shared;
-use super::identity::RecognisedClient;
 use super::reply;
 use crate::engine::{Denial, Engine, SessionDenial, SessionDuty};
 use crate::policy::Client;
@@ -99,18 +92,6 @@ struct RpcError {
     data: Value,
 }
 
-/// `POST /rpc`
-pub(super) async fn rpc(
-    State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
-    body: Bytes,
-) -> Response {
-    match answer_to(&shared.engine, &client.0, &body).await {
-        Some(answer) => Json(answer).into_response(),
-        None => StatusCode::NO_CONTENT.into_response(),
-    }
-}
-
 /// The answer to one message, a request or a batch; `None` when nothing in it wants one.
 pub(super) async fn answer_to(engine: &Engine, client: &Client, body: &[u8]) -> Option<Value> {
     match serde_json::from_slice::<Value>(body) {
@@ -128,13 +109,6 @@ pub(super) async fn answer_to(engine: &Engine, client: &Client, body: &[u8]) -> 
         }
         Ok(call) => answer(engine, client, call).await,
     }
-}
-
-/// The answer to a message that came while too many were under way.
-pub(super) fn overloaded(body: &[u8]) -> String {
-    let call = serde_json::from_slice::<Call>(body).ok();
-    let id = call.and_then(|call| call.id).unwrap_or(Value::Null);
-    error_of(id, &SessionDenial::from(Denial::Overloaded).into()).to_string()
 }
 
 /// `None` for a notification: it is carried out, and not answered.
