@@ -9,6 +9,7 @@ mod readiness;
 mod reload;
 mod reply;
 mod rpc;
+mod rpc_message;
 mod sign;
 mod watching;
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 pub use reload::{Reloader, Turn};
 pub use reply::ErrorBody;
+pub(crate) use rpc::instead as rpc_instead;
 pub use watching::{ConsoleState, DecisionRow};
 
 use crate::admin::Administrator;
@@ -104,7 +106,7 @@ impl Core {
             Question::PublicKeys => sign::public_keys(engine, client),
             Question::HighWatermark => sign::high_watermark(&self.administrator).await,
             Question::Rpc { body } => match rpc::answer_to(engine, client, &body).await {
-                Some(answer) => Reply::json(200, &answer),
+                Some(answer) => Reply::Json { status: 200, body: answer.into_bytes() },
                 None => Reply::NoContent,
             },
             Question::Keystores => key_manager::list(engine, client),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -61,7 +61,12 @@ pub(crate) fn signing_router(shared: Shared) -> Router {
         .route("/api/v1/eth2/sign", post(ask::with_body(|body| Question::SignBatch { body })))
         .route("/api/v1/eth2/sign/{public_key}", post(ask::sign))
         .route("/api/v1/eth2/highWatermark", get(ask::plain(|| Question::HighWatermark)))
-        .route("/rpc", post(ask::with_body(|body| Question::Rpc { body })).get(rpc_socket::open))
+        .route(
+            "/rpc",
+            post(ask::with_body(|body| Question::Rpc { body }))
+                .get(rpc_socket::open)
+                .layer(Extension(rpc_socket::Sockets::default())),
+        )
         .route(
             "/reload",
             post(ask::plain(|| Question::Reload)).get(ask::plain(|| Question::ReloadStatus)),
