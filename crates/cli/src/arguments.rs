@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::logging::LogFormat;
+use crate::session_arguments::{GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
 One of three words says what is known of the keys' past:
@@ -160,6 +161,10 @@ pub(crate) enum KeysCommand {
     Import(ImportArguments),
     /// Import secret keys in clear, one on each line of a file
     ImportRaw(ImportRawArguments),
+    /// Make new session keys for a Substrate chain
+    Generate(GenerateArguments),
+    /// Prove that session keys belong to an account, and print the call that announces them
+    Prove(ProveArguments),
     /// List the keys of this home
     List(JsonArguments),
     /// Remove keys; their history is exported to a file first

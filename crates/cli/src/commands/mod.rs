@@ -1,5 +1,6 @@
 //! One file for each group of commands.
 
+mod announcement;
 mod chain;
 mod history;
 mod init;
