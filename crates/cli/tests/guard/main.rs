@@ -22,6 +22,7 @@ mod contract;
 mod hardening;
 mod key_manager;
 mod openapi;
+mod processes;
 mod races;
 mod resilience;
 mod secrets;
