@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::execute::Parts;
-use super::{AdminError, Answer};
+use super::session_history::{self, Records};
+use super::{AdminError, Answer, SessionKeyName};
 
 /// What [`Request::SessionKeysImport`](super::Request::SessionKeysImport) asks for.
 #[derive(Serialize, Deserialize)]
@@ -26,8 +27,20 @@ pub struct SessionImport {
     pub slot_ms: u64,
     /// What comes in.
     pub secrets: Vec<SessionSecret>,
-    /// Whether they never signed; otherwise they start from now.
-    pub fresh: bool,
+    /// What is known of their past.
+    pub past: SessionPast,
+}
+
+/// What the operator says about the past of session keys that arrive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionPast {
+    /// They never signed anything, anywhere.
+    Fresh,
+    /// Nothing is known: they start from now.
+    FromNow,
+    /// Their history, as a home wrote it when they left; it must name every key.
+    History(String),
 }
 
 /// What a session key is for.
@@ -78,8 +91,15 @@ pub struct SessionRow {
 pub(super) struct Prepared {
     chain: Digest,
     slot_ms: u64,
-    fresh: bool,
+    past: PreparedPast,
     secrets: Vec<(KeyType, SessionSecretKey)>,
+}
+
+/// A [`SessionPast`] whose text is read.
+enum PreparedPast {
+    Fresh,
+    FromNow,
+    History(Records),
 }
 
 pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
@@ -123,7 +143,12 @@ pub(super) fn prepare(import: &SessionImport) -> Result<Prepared, AdminError> {
     }
     let chain = genesis(&import.genesis)?;
     let slot_ms = import.slot_ms.max(1);
-    Ok(Prepared { chain, slot_ms, fresh: import.fresh, secrets })
+    let past = match &import.past {
+        SessionPast::Fresh => PreparedPast::Fresh,
+        SessionPast::FromNow => PreparedPast::FromNow,
+        SessionPast::History(text) => PreparedPast::History(session_history::read(text)?),
+    };
+    Ok(Prepared { chain, slot_ms, past, secrets })
 }
 
 impl SessionKeyKind {
@@ -155,43 +180,47 @@ pub(super) fn key_type(text: &str) -> Result<KeyType, AdminError> {
 }
 
 fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError> {
-    let usual = match key_type {
-        KeyType::GRANDPA => (Scheme::Ed25519, "ed25519"),
-        KeyType::BEEFY => (Scheme::Ecdsa, "ecdsa"),
-        _ => (Scheme::Sr25519, "sr25519"),
+    let known = Scheme::for_key_type(key_type);
+    let found = match crypto {
+        None => known.first(),
+        Some(named) => known.iter().find(|scheme| scheme.name() == named),
     };
-    match crypto {
-        None => Ok(usual.0),
-        Some(named) if named == usual.1 => Ok(usual.0),
-        Some("ed25519") if key_type == KeyType::AURA => Ok(Scheme::Ed25519),
-        Some(named) => Err(AdminError::usage(
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|scheme| scheme.name()).collect();
+        AdminError::usage(
             "unsupported-crypto",
-            format!("keys of type {key_type} are {}, not {named:?}", usual.1),
-        )),
-    }
+            format!("keys of type {key_type} are {}, not {crypto:?}", names.join(" or ")),
+        )
+    })
 }
 
 pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
-    let Prepared { chain, slot_ms, fresh, secrets } = prepared;
+    let Prepared { chain, slot_ms, past, secrets } = prepared;
     let present = present_slot(parts, slot_ms)?;
     let mut newcomers = Vec::with_capacity(secrets.len());
     let (mut from_now, mut await_floor) = (Vec::new(), Vec::new());
     for (key_type, secret) in secrets {
         let key = secret.public_key();
-        let starts_fresh = fresh && is_fresh(parts, &key, key_type)?;
-        let record = if starts_fresh {
-            SubstrateRecord::fresh(chain, key_type)
-        } else {
-            from_now.push(key.to_string());
-            SubstrateRecord::from_now(chain, key_type, present)
+        let record = match &past {
+            PreparedPast::History(records) => {
+                Some(session_history::record_of(records, chain, key_type, key.as_bytes())?)
+            }
+            PreparedPast::Fresh if is_fresh(parts, &key, key_type)? => {
+                SubstrateRecord::fresh(chain, key_type)
+            }
+            PreparedPast::Fresh | PreparedPast::FromNow => {
+                from_now.push(name(key_type, &key));
+                SubstrateRecord::from_now(chain, key_type, present)
+            }
         };
         let record = record.ok_or_else(no_rules)?;
         if record.awaits_floor {
-            await_floor.push(key.to_string());
+            await_floor.push(name(key_type, &key));
         }
         newcomers.push(Newcomer { record, secret });
     }
-    let keys: Vec<_> = newcomers.iter().map(|new| new.secret.public_key().to_string()).collect();
+    let keys: Vec<_> =
+        newcomers.iter().map(|new| name(new.record.key_type, &new.secret.public_key())).collect();
     let were_here = take_in(parts, newcomers)?;
     let those = |here: bool| {
         let keys = keys.iter().zip(&were_here).filter(move |(_, was)| **was == here);
@@ -199,6 +228,10 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
     };
     let (imported, duplicates) = (those(false), those(true));
     Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
+}
+
+fn name(key_type: KeyType, public_key: &SessionPublicKey) -> SessionKeyName {
+    SessionKeyName { key_type: key_type.to_string(), public_key: public_key.to_string() }
 }
 
 /// A secret with the record that it starts with.
