@@ -25,6 +25,7 @@ mod openapi;
 mod races;
 mod resilience;
 mod secrets;
+mod session_keys;
 mod snapshots;
 mod substrate;
 mod tls;
