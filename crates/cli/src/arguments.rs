@@ -21,9 +21,9 @@ Examples:
   palisade keys import --passwords secrets/ --history protection.json keystores/
   palisade keys import --chain substrate:polkadot --from-now chains/polkadot/keystore
 
-A Substrate node's keystore is read and left as it is: stop that node for good, then delete the files
-yourself. A password (--password-file) is needed only if the node runs with one. Session keys take
-as --history the file that `palisade keys remove` wrote.";
+A Substrate node's keystore is read and left as it is: stop that node for good, then delete the
+files yourself. A password (--password-file) is needed only if the node runs with one. Session keys
+take as --history the file that `palisade keys remove` wrote.";
 
 const RAW_HELP: &str = "\
 Blank lines and lines that start with # are skipped. Do not leave secrets in clear on a disk: pipe

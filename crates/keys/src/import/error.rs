@@ -147,8 +147,8 @@ impl fmt::Display for FileProblem {
             }
             Self::OtherKeyType(key_type) => write!(
                 f,
-                "this version takes no keys of type {key_type}; name those that are to come in with \
-                 --keys, and leave the others with the node"
+                "this version takes no keys of type {key_type}; name those that are to come in \
+                 with --keys, and leave the others with the node"
             ),
             Self::NotAString => f.write_str("its content is not a secret as a JSON string"),
             Self::Uri(error) => write!(f, "its content is no secret: {error}"),

@@ -1,11 +1,11 @@
 //! The keystore directory of a Substrate node: one file a key, in clear.
 //!
-//! A file's name is the hexadecimal digits of the key type's four letters and of the public key; its
-//! content is the secret URI as a JSON string (`sc-keystore`, `LocalKeystore`).
+//! A file's name is the hexadecimal digits of the key type's four letters and of the public key;
+//! its content is the secret URI as a JSON string (`sc-keystore`, `LocalKeystore`).
 //!
 //! Invariants: name, secret and type must agree for every file, or nothing is taken; every file at
-//! fault is listed, not only the first; links, directories and files of another kind are refused and
-//! not followed; nothing here writes, so no further copy of a secret in clear comes into being.
+//! fault is listed, not only the first; links, directories and files of another kind are refused
+//! and not followed; nothing here writes, so no further copy of a secret in clear comes into being.
 
 use std::fmt;
 use std::fs::{self, DirEntry};

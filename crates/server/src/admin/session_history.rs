@@ -1,7 +1,7 @@
 //! What session keys signed, as a file of ours, and session keys out of a home.
 //!
-//! EIP-3076 has no words for Substrate, so the file holds the records as the ledger keeps them, with
-//! what a person wants to read beside them.
+//! EIP-3076 has no words for Substrate, so the file holds the records as the ledger keeps them,
+//! with what a person wants to read beside them.
 //!
 //! Invariants: as for validators' keys: a key signs nothing from the moment at which its history is
 //! exported; its record stays in the ledger for ever, so that the same key is judged by its past
@@ -90,7 +90,8 @@ pub(super) fn record_of(
     let found = records.get(&(key_type, public_key.to_vec()));
     found.filter(|record| record.chain == chain).copied().ok_or_else(|| {
         let message = format!(
-            "nothing was imported; the history does not name the {key_type} key 0x{} for this chain",
+            "nothing was imported; the history does not name the {key_type} key 0x{} for this \
+             chain",
             hex::encode(public_key)
         );
         AdminError::usage("history-incomplete", message)

@@ -189,7 +189,11 @@ fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError>
         let names: Vec<_> = known.iter().map(|scheme| scheme.name()).collect();
         AdminError::usage(
             "unsupported-crypto",
-            format!("keys of type {key_type} are {}, not {crypto:?}", names.join(" or ")),
+            format!(
+                "keys of type {key_type} are {}, not {:?}",
+                names.join(" or "),
+                crypto.unwrap_or_default()
+            ),
         )
     })
 }
