@@ -35,8 +35,8 @@ fn import(home: &Home, arguments: ImportArguments) -> Done {
     }
     if arguments.chain != "ethereum" || !arguments.keys.is_empty() {
         return Err(Failure::Usage(format!(
-            "this version takes --chain ethereum, or --chain substrate:NAME with or without --keys, \
-             not --chain {:?}",
+            "this version takes --chain ethereum, or --chain substrate:NAME with or without \
+             --keys, not --chain {:?}",
             arguments.chain
         )));
     }

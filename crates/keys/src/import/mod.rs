@@ -1,11 +1,11 @@
 //! Many keys at once: all of them come in, or none.
 //!
-//! [`plan`] finds the files and their passwords, [`decrypt_all`] opens them in parallel; [`raw_hex`]
-//! and [`secret_lines`] read secrets in clear, one a line; [`node_keystore`] reads the directory in
-//! which a Substrate node keeps its keys. Invariants: every file at fault is listed, not only the
-//! first; the walk through directories is bounded and ends on loops of symbolic links; the memory
-//! that key derivations take together is bounded; errors name files and line numbers, never their
-//! content.
+//! [`plan`] finds the files and their passwords, [`decrypt_all`] opens them in parallel;
+//! [`raw_hex`] and [`secret_lines`] read secrets in clear, one a line; [`node_keystore`] reads the
+//! directory in which a Substrate node keeps its keys. Invariants: every file at fault is listed,
+//! not only the first; the walk through directories is bounded and ends on loops of symbolic links;
+//! the memory that key derivations take together is bounded; errors name files and line numbers,
+//! never their content.
 
 mod decrypt;
 mod error;
