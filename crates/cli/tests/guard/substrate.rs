@@ -223,6 +223,25 @@ fn requests_that_are_none_have_their_own_codes() {
 }
 
 #[test]
+fn of_chains_that_are_added_at_once_none_is_lost() {
+    let home = TestHome::empty();
+    let adding: Vec<_> = (0..16_u8)
+        .map(|number| {
+            let (name, genesis) = (format!("chain-{number}"), hex::encode([number; 32]));
+            let arguments = ["chain", "add", &name, "--genesis", &genesis, "--slot-ms", "6000"];
+            home.command(&arguments).spawn().unwrap()
+        })
+        .collect();
+    for mut child in adding {
+        assert!(child.wait().unwrap().success());
+    }
+    let listed = home.succeeds(&["chain", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 16);
+    assert!(!home.path().join("palisade.toml.new").exists());
+}
+
+#[test]
 fn one_key_does_not_serve_two_chains() {
     let home = home("--fresh");
     let other = GENESIS.replace("ab", "cd");

@@ -5,8 +5,8 @@
 //! permit.
 //!
 //! Invariants: a seal is given only for a header that was announced whole, so that a hash alone is
-//! never signed; a key signs for the chain that its record names and for no other; whatever is asked
-//! is counted, and what is not signed is told in the log and on the console.
+//! never signed; a key signs for the chain that its record names and for no other; whatever is
+//! asked is counted, and what is not signed is told in the log and on the console.
 
 use std::fmt;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

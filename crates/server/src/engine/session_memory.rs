@@ -1,5 +1,5 @@
-//! What the engine remembers of session keys between two requests: headers that wait for their seal,
-//! and draws.
+//! What the engine remembers of session keys between two requests: headers that wait for their
+//! seal, and draws.
 //!
 //! Invariant: bounded for each key by itself, so that no client can push out what another key
 //! announced; keys are those of the ledger, so that nobody outside makes their number grow.

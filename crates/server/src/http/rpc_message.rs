@@ -2,8 +2,8 @@
 //!
 //! Invariants: parameters stay text until their method reads them; a batch holds at most
 //! [`MAX_BATCH`] calls, and what stands behind them is not looked at; a call is an object, its `id`
-//! a string, a number or null of at most [`MAX_ID_BYTES`], and is repeated as it came; what an error
-//! repeats of a request is short.
+//! a string, a number or null of at most [`MAX_ID_BYTES`], and is repeated as it came; what an
+//! error repeats of a request is short.
 
 use std::fmt;
 
