@@ -3,7 +3,8 @@
 //! Invariants: the number of connections is bounded, further ones wait to be accepted; a connection
 //! must bring its first request soon, later ones within the idle time, and must take its answers,
 //! or it is closed; after the stop signal no connection is accepted and each open one ends with the
-//! request that it is serving.
+//! request that it is serving; what outlives the HTTP of its connection (a WebSocket) holds its
+//! [`ConnectionLife`], so that all of this is true of it too.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,19 +91,19 @@ impl Listener {
                 () = stopped(&mut stop) => break,
                 accepted = self.accept() => accepted,
             };
+            let life = ConnectionLife {
+                stop: stop.clone(),
+                idle_timeout: self.idle_timeout,
+                _open: Arc::new(OpenConnection::count(self.metrics.clone(), permit)),
+            };
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
                 first_request_timeout: self.first_request_timeout,
-                idle_timeout: self.idle_timeout,
-                stop: stop.clone(),
+                life,
                 log: Arc::clone(&self.log),
             };
-            let open = OpenConnection::count(self.metrics.clone(), permit);
-            tokio::spawn(async move {
-                connection.run(stream).await;
-                drop(open);
-            });
+            tokio::spawn(connection.run(stream));
         }
         drop(self.socket);
         // Every connection holds a permit, so that all of them back means all have ended.
@@ -146,12 +147,28 @@ impl Drop for OpenConnection {
     }
 }
 
+/// What a connection is held to for as long as it lives. Each request carries it; whoever takes the
+/// connection over keeps it.
+#[derive(Clone)]
+pub(crate) struct ConnectionLife {
+    stop: watch::Receiver<bool>,
+    /// How long it may stay without a request.
+    pub(crate) idle_timeout: Duration,
+    _open: Arc<OpenConnection>,
+}
+
+impl ConnectionLife {
+    /// Until the guard shall stop; a sender that is gone means the same.
+    pub(crate) async fn stopped(&mut self) {
+        stopped(&mut self.stop).await;
+    }
+}
+
 struct Connection {
     tls: Option<TlsAcceptor>,
     router: Router,
     first_request_timeout: Duration,
-    idle_timeout: Duration,
-    stop: watch::Receiver<bool>,
+    life: ConnectionLife,
     log: Arc<LogBudget>,
 }
 
@@ -189,14 +206,17 @@ impl Connection {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { router, first_request_timeout, idle_timeout, mut stop, .. } = self;
+        let Self { router, first_request_timeout, mut life, .. } = self;
+        let idle_timeout = life.idle_timeout;
         let asked = Arc::new(AtomicBool::new(false));
         let mut timed = TimeoutStream::new(stream);
         timed.set_write_timeout(Some(WRITE_TIMEOUT));
         let has_asked = Arc::clone(&asked);
+        let of_request = life.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(certificate.clone());
+            request.extensions_mut().insert(of_request.clone());
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let connection = hyper::server::conn::http1::Builder::new()
@@ -219,7 +239,7 @@ impl Connection {
                 tracing::debug!("a connection without a request was closed");
                 return;
             }
-            () = stopped(&mut stop) => {
+            () = life.stopped() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

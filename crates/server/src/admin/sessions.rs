@@ -4,8 +4,6 @@
 //! that this home knows is never forgotten; and a key that belongs to one chain and one key type is
 //! refused for another, since a vote does not say which chain it is for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey};
 use palisade_protect::{
     BeefyVote, Digest, GrandpaVote, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
@@ -16,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::execute::Parts;
 use super::session_history::{self, Records};
-use super::{AdminError, Answer, SessionKeyName};
+use super::{AdminError, Answer, SessionKeyName, past};
+use crate::chains::genesis_of;
 
 /// What [`Request::SessionKeysImport`](super::Request::SessionKeysImport) asks for.
 #[derive(Serialize, Deserialize)]
@@ -160,10 +159,8 @@ impl SessionKeyKind {
 }
 
 pub(super) fn genesis(text: &str) -> Result<Digest, AdminError> {
-    let mut genesis = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-        .map_err(|_| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))?;
-    Ok(Digest(genesis))
+    genesis_of(text)
+        .ok_or_else(|| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))
 }
 
 pub(super) fn key_type(text: &str) -> Result<KeyType, AdminError> {
@@ -315,16 +312,7 @@ fn must_be_of(parts: &Parts<'_>, key: &SessionPublicKey, chain: Digest) -> Resul
 }
 
 fn present_slot(parts: &Parts<'_>, slot_ms: u64) -> Result<Slot, AdminError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let newest = parts.store.recent_events(1).map_err(|error| AdminError::store(&error))?;
-    let newest_unix_ms = newest.first().map_or(0, |(time, _)| *time);
-    if now < u128::from(newest_unix_ms) {
-        return Err(AdminError::could_not(
-            "clock-behind",
-            "this machine's clock is behind the newest entry of the home's journal, so the present \
-             slot cannot be told; nothing was imported. Set the clock, then try again",
-        ));
-    }
+    let now = past::since_1970(parts.store)?.as_millis();
     Ok(Slot(u64::try_from(now).unwrap_or(u64::MAX) / slot_ms))
 }
 

@@ -45,7 +45,7 @@ impl BodyBudget {
     }
 
     /// Brings what is held for a body up to its length so far. False when there is no room.
-    fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
+    pub(super) fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
         let units = usize::try_from(length / UNIT as u64).unwrap_or(usize::MAX);
         let missing = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits()));
         let Ok(missing) = u32::try_from(missing) else { return false };

@@ -138,8 +138,8 @@ fn refusal_row(decision: &Decision) -> Markup {
         tr {
             td { (ago(decision.time)) }
             td { (decision.client) }
-            td.mono { (short(&decision.public_key.to_string())) }
-            td { (decision.kind.code()) " " (place(&decision.duty)) }
+            td.mono { (short(&decision.asked.public_key)) }
+            td { (decision.asked.kind) " " (place(decision.asked.duty.as_ref())) }
             td { span.code { (code) } br; (message) }
             td.mono {
                 @if let Some(refusal) = refusal { (forbidden_by(refusal).to_string()) }
@@ -153,7 +153,7 @@ fn duties(decisions: &[Decision]) -> Markup {
         section id="duties" {
             h2 { "Last duties" }
             @if decisions.is_empty() {
-                p.empty { "No block or attestation was signed since the start." }
+                p.empty { "No block and no vote was signed since the start." }
             } @else {
                 table {
                     thead { tr { th { "Ago" } th { "Client" } th { "Key" } th { "Duty" } } }
@@ -162,8 +162,11 @@ fn duties(decisions: &[Decision]) -> Markup {
                             tr {
                                 td { (ago(decision.time)) }
                                 td { (decision.client) }
-                                td.mono { (short(&decision.public_key.to_string())) }
-                                td { (decision.kind.code()) " " (place(&decision.duty)) }
+                                td.mono { (short(&decision.asked.public_key)) }
+                                td {
+                                    (decision.asked.kind) " "
+                                    (place(decision.asked.duty.as_ref()))
+                                }
                             }
                         }
                     }
@@ -175,6 +178,11 @@ fn duties(decisions: &[Decision]) -> Markup {
 
 fn keys(shared: &Shared) -> Markup {
     let keychain = shared.engine.keychain();
+    let validators = keychain.public_keys().map(|key| (key.to_string(), None));
+    // A session key that is for several types stands here once for each.
+    let sessions = keychain.sessions().iter();
+    let sessions = sessions.map(|key| (key.public_key.to_string(), Some(key.key_type)));
+    let rows = keychain.public_keys().count() + keychain.sessions().len();
     html! {
         section id="keys" {
             h2 { "Keys" }
@@ -184,23 +192,26 @@ fn keys(shared: &Shared) -> Markup {
                 }
             } @else {
                 ul.mono {
-                    @for key in keychain.public_keys().take(KEYS_SHOWN) { li { (key) } }
-                }
-                @if keychain.len() > KEYS_SHOWN {
-                    p {
-                        "… and " (keychain.len() - KEYS_SHOWN) " more: "
-                        code { "palisade keys list" }
+                    @for (key, key_type) in validators.chain(sessions).take(KEYS_SHOWN) {
+                        li { (key) @if let Some(key_type) = key_type { " " (key_type) } }
                     }
+                }
+                @if rows > KEYS_SHOWN {
+                    p { "… and " (rows - KEYS_SHOWN) " more: " code { "palisade keys list" } }
                 }
             }
         }
     }
 }
 
-fn place(duty: &Duty) -> String {
+fn place(duty: Option<&Duty>) -> String {
     match duty {
-        Duty::Proposal { slot } => format!("slot {slot}"),
-        Duty::Attestation { source, target } => format!("epochs {source} → {target}"),
+        Some(Duty::Proposal { slot } | Duty::Seal { slot }) => format!("slot {slot}"),
+        Some(Duty::Attestation { source, target }) => format!("epochs {source} → {target}"),
+        Some(Duty::GrandpaVote { stage, set_id, round }) => {
+            format!("{stage}, set {set_id}, round {round}")
+        }
+        Some(Duty::BeefyVote { set_id, block }) => format!("set {set_id}, block {block}"),
         _ => String::new(),
     }
 }

@@ -12,6 +12,7 @@ mod key_manager;
 mod reload;
 mod reply;
 mod rpc;
+mod rpc_message;
 mod rpc_socket;
 mod sign;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -66,7 +67,10 @@ pub fn signing_router(shared: Shared) -> Router {
         .route("/api/v1/eth2/sign", post(sign::sign_batch))
         .route("/api/v1/eth2/sign/{public_key}", post(sign::sign))
         .route("/api/v1/eth2/highWatermark", get(sign::high_watermark))
-        .route("/rpc", post(rpc::rpc).get(rpc_socket::open))
+        .route(
+            "/rpc",
+            post(rpc::rpc).get(rpc_socket::open).layer(Extension(rpc_socket::Sockets::default())),
+        )
         .route("/reload", post(reload::start).get(reload::status))
         .route(
             "/eth/v1/keystores",
