@@ -105,10 +105,10 @@ impl Node {
 fn vote(key: &str, round: u64) -> String {
     let (set_id, round) = (1_u64.to_le_bytes(), round.to_le_bytes());
     let parts: [&[u8]; 5] = [&[1], &[7; 32], &[5, 0, 0, 0], &round, &set_id];
-    let payload = hex::encode(parts.concat());
-    format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"palisade_grandpaVote","params":{{"publicKey":"{key}","payload":"0x{payload}"}}}}"#
-    )
+    let payload = format!("0x{}", hex::encode(parts.concat()));
+    let params = json!({ "publicKey": key, "payload": payload });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "palisade_grandpaVote", "params": params })
+        .to_string()
 }
 
 fn header(slot: u64, content: usize) -> String {

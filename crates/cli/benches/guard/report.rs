@@ -1,6 +1,7 @@
 //! The table and the JSON lines.
 //!
-//! Invariant: a row says what its limit was measured to be; notes are context and have no JSON line.
+//! Invariant: a row says what its limit was measured to be; notes are context and have no JSON
+//! line.
 
 /// Everything that was measured, in order.
 #[derive(Default)]
