@@ -40,26 +40,43 @@ fn full(key_type: KeyType) -> SubstrateRecord {
     SubstrateRecord { history, ..session(key_type) }
 }
 
+/// A program that knows version 1 alone must not take them for damaged. Those of version 1 are read.
+#[test]
+fn the_version_of_a_record_of_a_session_key_is_2() {
+    for key_type in TYPES {
+        let record = Record::Substrate(full(key_type));
+        let mut bytes = record.encode();
+        for version in 0..=u8::MAX {
+            bytes[0] = version;
+            let expected = match version {
+                1 | 2 => Ok(record),
+                _ => Err(RecordError::UnknownVersion(version)),
+            };
+            assert_eq!(Record::decode(&bytes), expected);
+        }
+    }
+}
+
 /// Frozen: records on disk are read for ever.
 #[test]
 fn the_bytes_of_a_record_are_frozen() {
     let chain = "cc".repeat(32);
     let aa = "aa".repeat(32);
     let expected = [
-        (KeyType::BABE, format!("0102{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
+        (KeyType::BABE, format!("0202{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
         (
             KeyType::GRANDPA,
             format!(
-                "0102{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
+                "0202{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
                  0000000000000000",
                 0
             ),
         ),
         (
             KeyType::BEEFY,
-            format!("0102{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
+            format!("0202{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
         ),
-        (KeyType::AUTHORITY_DISCOVERY, format!("0102{chain}6175646900")),
+        (KeyType::AUTHORITY_DISCOVERY, format!("0202{chain}6175646900")),
     ];
     for (key_type, bytes) in expected {
         let record = if key_type == KeyType::AUTHORITY_DISCOVERY {
