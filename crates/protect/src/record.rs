@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::codec::{Malformed, Reader};
-use crate::{Digest, Epoch, Slot, SubstrateRecord};
+use crate::{Digest, Epoch, Slot, SubstrateHistory, SubstrateRecord};
 
 const ETHEREUM_VERSION: u8 = 1;
 const SUBSTRATE_VERSION: u8 = 2;
@@ -103,6 +103,19 @@ impl Record {
     #[must_use]
     pub fn fresh_ethereum() -> Self {
         Self::Ethereum(EthereumRecord::default())
+    }
+
+    /// The first session that a key may still speak about; what it said of earlier ones need not be
+    /// remembered. `None` for a key without such a floor.
+    #[must_use]
+    pub fn session_floor(&self) -> Option<u32> {
+        match self {
+            Self::Substrate(SubstrateRecord {
+                history: SubstrateHistory::Statements(floor),
+                ..
+            }) => *floor,
+            _ => None,
+        }
     }
 
     /// The least record that forbids whatever either of the two forbids.

@@ -17,7 +17,8 @@ use palisade_protect::{
     SubstrateRecord,
 };
 
-const TYPES: [KeyType; 4] = [KeyType::BABE, KeyType::AURA, KeyType::GRANDPA, KeyType::BEEFY];
+const TYPES: [KeyType; 5] =
+    [KeyType::BABE, KeyType::AURA, KeyType::GRANDPA, KeyType::BEEFY, KeyType::PARACHAIN];
 
 fn session(key_type: KeyType) -> SubstrateRecord {
     SubstrateRecord::fresh(digest(0xcc), key_type).unwrap()
@@ -35,6 +36,7 @@ fn full(key_type: KeyType) -> SubstrateRecord {
             block: 6,
             digest: Some(digest(0xbb)),
         })),
+        KeyType::PARACHAIN => SubstrateHistory::Statements(Some(0x0102_0304)),
         _ => SubstrateHistory::Seals(Some(Seal { slot: Slot(7), pre_hash: Some(digest(0xdd)) })),
     };
     SubstrateRecord { history, ..session(key_type) }
@@ -76,6 +78,7 @@ fn the_bytes_of_a_record_are_frozen() {
             KeyType::BEEFY,
             format!("0202{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
         ),
+        (KeyType::PARACHAIN, format!("0202{chain}70617261000104030201")),
         (KeyType::AUTHORITY_DISCOVERY, format!("0202{chain}6175646900")),
     ];
     for (key_type, bytes) in expected {

@@ -13,6 +13,7 @@ use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::{Damage, StoreError};
 use crate::ledger::Known;
+use crate::stances;
 use crate::tables::{self, JOURNAL, State};
 
 /// Checks the newest entry against `state` and `keys`.
@@ -36,6 +37,7 @@ pub(crate) fn check(
         return Err(damaged());
     }
     let entry = Entry::decode(encoded).map_err(|_| damaged())?;
+    check_stances(transaction, &entry.events, keys)?;
     check_events(&entry.events, keys)
         .map_err(|key| StoreError::Damaged(Damage::JournalAgainstRecord(key)))
 }
@@ -94,6 +96,24 @@ fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), Ke
     })
 }
 
+/// Each permitted statement must stand in its stance, unless its session lies below the floor by now.
+fn check_stances(
+    transaction: &ReadTransaction,
+    events: &[Event],
+    keys: &HashMap<KeyId, Known>,
+) -> Result<(), StoreError> {
+    for event in events {
+        let Event::Permitted { key, intent } = event else { continue };
+        let Duty::ParaStatement { subject, statement } = intent.duty else { continue };
+        let floor = keys.get(key).and_then(|known| known.record.session_floor());
+        let is_remembered = floor.is_some_and(|floor| floor <= subject.session);
+        if is_remembered && !stances::read_in(transaction, key, &subject)?.contains(statement) {
+            return Err(StoreError::Damaged(Damage::JournalAgainstRecord(*key)));
+        }
+    }
+    Ok(())
+}
+
 /// What the events behind the current one changed.
 #[derive(Default)]
 struct Later {
@@ -130,6 +150,8 @@ impl Later {
 
 fn stands_in(record: &Record, intent: &Intent) -> bool {
     match record {
+        // Its stance is held against the statement by itself; the record has a floor by then.
+        Record::Substrate(_) if intent.duty.subject().is_some() => record.session_floor().is_some(),
         Record::Ethereum(record) => stands_in_ethereum(record, intent),
         // The rules themselves say so: the last message again changes nothing.
         Record::Substrate(_) => decide(record, intent) == Ok(*record),

@@ -8,7 +8,9 @@ use redb::{Database, WriteTransaction};
 use crate::error::StoreError;
 use crate::ledger::{begin_durable, put_state};
 use crate::open::begin_read;
-use crate::tables::{self, FORMAT_VERSION, META, META_STATE, META_VERSION, RowsDigest, State};
+use crate::tables::{
+    self, FORMAT_VERSION, META, META_STATE, META_VERSION, RowsDigest, STANCES, State,
+};
 
 /// A step from one format version to the next.
 struct Migration {
@@ -16,8 +18,14 @@ struct Migration {
     apply: fn(&WriteTransaction, &mut RowsDigest) -> Result<(), StoreError>,
 }
 
-/// Every step that this program knows, oldest first. There is only one format so far.
-const MIGRATIONS: &[Migration] = &[];
+/// Every step that this program knows, oldest first.
+const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: add_stances }];
+
+/// Format version 2 has the table of stances.
+fn add_stances(transaction: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
+    let opened = transaction.open_table(STANCES).map(drop);
+    opened.map_err(StoreError::while_doing("upgrading the store"))
+}
 
 /// Brings the file to the format that this program writes.
 pub(crate) fn to_current(database: &Database) -> Result<(), StoreError> {
@@ -140,21 +148,21 @@ mod tests {
     fn an_older_format_is_upgraded_step_by_step_and_checked() {
         let (disk, old) = database(image());
         let steps =
-            [Migration { from: 2, apply: rename }, Migration { from: 1, apply: |_, _| Ok(()) }];
-        upgrade(&old, &steps, 3).unwrap();
+            [Migration { from: 3, apply: rename }, Migration { from: 2, apply: |_, _| Ok(()) }];
+        upgrade(&old, &steps, 4).unwrap();
         let store = load(old).unwrap();
         assert_eq!(store.network(), "new");
         assert_eq!(store.records().count(), 2);
         drop(store);
         let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 3, supported: 1 }), "{error}");
+        assert!(matches!(error, StoreError::Version { found: 4, supported: 2 }), "{error}");
         assert!(error.to_string().contains("newer version of palisade"), "{error}");
     }
 
     #[test]
     fn a_row_with_a_record_of_version_1_is_read_and_written_anew() {
         let (disk, old) = database(image());
-        upgrade(&old, &[Migration { from: 1, apply: records_of_version_1 }], 2).unwrap();
+        upgrade(&old, &[Migration { from: 2, apply: records_of_version_1 }], 3).unwrap();
         let mut store = load(old).unwrap();
         let [(key, _)] = session_records();
         let seal =
@@ -170,7 +178,7 @@ mod tests {
     #[test]
     fn a_row_of_a_newer_program_is_not_called_damaged() {
         let (_disk, old) = database(image());
-        upgrade(&old, &[Migration { from: 1, apply: records_of_version_3 }], 2).unwrap();
+        upgrade(&old, &[Migration { from: 2, apply: records_of_version_3 }], 3).unwrap();
         let error = load(old).unwrap_err().to_string();
         assert!(error.contains("run the newer version") && !error.contains("damaged"), "{error}");
     }
@@ -189,8 +197,8 @@ mod tests {
     #[test]
     fn a_format_without_a_way_up_is_refused() {
         let (_disk, old) = database(image());
-        let error = upgrade(&old, &[Migration { from: 2, apply: rename }], 3).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 1, supported: 3 }), "{error}");
+        let error = upgrade(&old, &[Migration { from: 3, apply: rename }], 4).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 2, supported: 4 }), "{error}");
         assert!(error.to_string().contains("older palisade"), "{error}");
     }
 

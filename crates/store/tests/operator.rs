@@ -60,9 +60,9 @@ fn a_created_store_is_the_one_that_is_opened() {
     assert_eq!(names.len(), 1, "{names:?}");
     let error = Store::create(&path, settings).unwrap_err();
     assert_eq!(error.code(), "store-exists");
-    let store = Store::open(&path).unwrap();
+    let mut store = Store::open(&path).unwrap();
     assert_eq!((store.network(), store.genesis_validators_root()), ("mainnet", Some(digest(5))));
-    assert!(forbids_twin(&store, &key(1), &proposal(5, 1)));
+    assert!(forbids_twin(&mut store, &key(1), &proposal(5, 1)));
 }
 
 #[test]

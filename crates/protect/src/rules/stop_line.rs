@@ -25,6 +25,7 @@ fn reaches(asked: &Intent, bound: &Bound) -> bool {
         Duty::GrandpaVote { .. }
         | Duty::Seal { .. }
         | Duty::BeefyVote { .. }
+        | Duty::ParaStatement { .. }
         | Duty::Irrevocable
         | Duty::Harmless => false,
     }
@@ -38,6 +39,7 @@ fn is_below(asked: &Intent, bound: &Bound) -> bool {
         Duty::GrandpaVote { .. }
         | Duty::Seal { .. }
         | Duty::BeefyVote { .. }
+        | Duty::ParaStatement { .. }
         | Duty::Irrevocable
         | Duty::Harmless => false,
     }
