@@ -3,6 +3,7 @@
 //!
 //! - [`announcement`] reads an unsealed header; [`Announcement::seal`] is the duty to seal it.
 //! - [`grandpa_vote`], [`beefy_commitment`], [`babe_vrf`], [`ownership`] are the other duties.
+//! - [`para_statement`] is what a validator says of parachains.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
 //! - [`session`] writes session keys and the call that announces them.
 //!
@@ -21,6 +22,7 @@
 mod chain;
 mod error;
 mod header;
+mod para;
 pub mod session;
 mod vote;
 mod vrf;
@@ -28,5 +30,6 @@ mod vrf;
 pub use chain::{BlockNumberBits, Chain, Window};
 pub use error::PayloadError;
 pub use header::{Announcement, Engine, announcement};
+pub use para::{JudgedParts, para_statement};
 pub use vote::{Judged, Ownership, beefy_commitment, grandpa_vote, mmr_commitment, ownership};
 pub use vrf::babe_vrf;
