@@ -28,3 +28,4 @@ mod secrets;
 mod snapshots;
 mod substrate;
 mod tls;
+mod validators;
