@@ -90,7 +90,7 @@ impl KeyRing {
     /// order ([`Message::part_digest`]).
     ///
     /// # Errors
-    /// [`SignError`]; as with [`KeyRing::sign`], the duties are then recorded and no signature left.
+    /// [`SignError`]; as with [`KeyRing::sign`], the duties are recorded and no signature left.
     pub fn sign_message_in_parts(
         &self,
         permits: Vec<Permit>,

@@ -42,7 +42,7 @@ fn full(key_type: KeyType) -> SubstrateRecord {
     SubstrateRecord { history, ..session(key_type) }
 }
 
-/// A program that knows version 1 alone must not take them for damaged. Those of version 1 are read.
+/// A program that knows version 1 alone must not take them for damaged; version 1 is read.
 #[test]
 fn the_version_of_a_record_of_a_session_key_is_2() {
     for key_type in TYPES {

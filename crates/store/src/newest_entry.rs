@@ -96,7 +96,7 @@ fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), Ke
     })
 }
 
-/// Each permitted statement must stand in its stance, unless its session lies below the floor by now.
+/// Each permitted statement must stand in its stance, unless its session lies below the floor.
 fn check_stances(
     transaction: &ReadTransaction,
     events: &[Event],

@@ -261,43 +261,6 @@ fn power_cuts_while_the_last_cut_is_being_repaired() {
     }
 }
 
-#[test]
-fn a_full_disk_is_named_and_the_store_is_dead_until_reopened() {
-    let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
-    store.admit(&[fresh(1)]).unwrap();
-    disk.fail_at(1, Fault::DiskFull);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(5, 1)) else {
-        panic!("nothing failed")
-    };
-    assert_eq!(error.code(), "store-unavailable");
-    assert!(error.to_string().contains("make room on the disk"), "{error}");
-    assert!(!store.is_writable());
-    // The disk has room again; the store still does not know what it wrote.
-    disk.fail_at(u64::MAX, Fault::DiskFull);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(6, 1)) else {
-        panic!("a dead store answered")
-    };
-    assert_eq!(error.code(), "store-dead");
-    assert!(error.to_string().contains("restart the guard"), "{error}");
-    assert_eq!(store.journal_head().unwrap_err().code(), "store-dead");
-    drop(store);
-    let mut store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
-    assert!(common::ask(&mut store, 1, proposal(6, 1)).is_ok());
-}
-
-#[test]
-fn a_read_only_disk_is_named() {
-    let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
-    store.admit(&[fresh(1)]).unwrap();
-    disk.fail_at(1, Fault::ReadOnly);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(5, 1)) else {
-        panic!("nothing failed")
-    };
-    assert!(error.to_string().contains("mount the home's file system for writing"), "{error}");
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Ask(Vec<(u8, Intent)>),

@@ -74,8 +74,8 @@ impl Replay {
         &self.records
     }
 
-    /// What each key said of each candidate, as it must be after the entries so far, for the sessions
-    /// that it may still speak about.
+    /// What each key said of each candidate, as it must be after the entries so far, for the
+    /// sessions that it may still speak about.
     #[must_use]
     pub fn stances(&self) -> &BTreeMap<(KeyId, Subject), Stance> {
         &self.stances

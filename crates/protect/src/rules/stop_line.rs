@@ -2,7 +2,8 @@
 //!
 //! It stands above all other rules, also above the right to repeat the last message: a key that
 //! moves to another guard must fall silent here at a place that both sides know. Only proposals and
-//! attestations have such a place; every other duty stands here by name, so that a new one is decided.
+//! attestations have such a place; every other duty stands here by name, so that nobody adds one
+//! without a decision.
 
 use crate::{Bound, Duty, Evidence, Intent, Refusal, RefusalKind, StopLine};
 
