@@ -1,8 +1,8 @@
 //! The only way to a signature: load, decide, make durable, permit.
 //!
 //! Invariants: a [`Permit`] exists only for an intent that [`decide_with_stance`] allowed. Whatever
-//! changes a record or a stance, or cannot be taken back, is durable by then, with its journal event
-//! ([`Ledger::persist`]); only what is allowed without a change by what is durable needs no write.
+//! changes a record or a stance, or cannot be taken back, is durable by then, with its journal
+//! event ([`Ledger::persist`]); only what the durable ones allow without a change needs no write.
 //! Others may name and move a permit (the first example shows that the next two fail for no other
 //! reason), but not make or copy one:
 //!

@@ -1,8 +1,8 @@
 //! Everything that one key ever signed, reduced to what the rules need, and its encoding.
 //!
 //! Invariants: a record has constant size and grows only stricter; each record is written in one
-//! encoding alone, whose bytes are frozen by tests; an unknown root (`None`) equals nothing, so what
-//! was imported without a root is never signed again.
+//! encoding alone, whose bytes are frozen by tests; an unknown root (`None`) equals nothing, so
+//! what was imported without a root is never signed again.
 //!
 //! The first byte is the version. Ethereum records have 1. Substrate records have 2, so that a
 //! program from before they existed says that they are newer than it, not that they are damaged;
