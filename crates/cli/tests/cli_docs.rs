@@ -66,6 +66,10 @@ fn every_field_of_the_configuration_is_documented_and_no_other() {
         ("`[listen.tls]`", "network = 'x'\n[listen.tls]\nunknown-field = 1"),
         ("`[metrics]`", "network = 'x'\n[metrics]\nunknown-field = 1"),
         ("`[limits]`", "network = 'x'\n[limits]\nunknown-field = 1"),
+        (
+            "`[chain.authority_discovery]`",
+            "network = 'x'\n[[chain]]\n[chain.authority_discovery]\nunknown-field = 1",
+        ),
         ("`[[client]]`", "network = 'x'\n[[client]]\nunknown-field = 1"),
     ] {
         let wanted = fields_after(toml);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use palisade_protect::Digest;
-use palisade_substrate::{BlockNumberBits, Chain};
+use palisade_substrate::{AddressRule, BlockNumberBits, Chain, DiscoveryPolicy, PeerId};
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
@@ -27,6 +27,41 @@ pub struct ChainEntry {
     /// The width of its block numbers: 32 or 64.
     #[serde(default = "thirty_two")]
     pub block_number_bits: u8,
+    /// What its validators may say of where they can be reached.
+    pub authority_discovery: Option<DiscoveryEntry>,
+}
+
+/// `[chain.authority_discovery]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryEntry {
+    /// The peer ids of the operator's nodes.
+    pub peer_ids: Vec<String>,
+    /// How their addresses begin: multiaddresses without a peer id, or nets.
+    pub addresses: Vec<String>,
+}
+
+impl DiscoveryEntry {
+    /// The policy, or what cannot be used in it.
+    fn policy(&self) -> Result<DiscoveryPolicy, String> {
+        let peer = |text: &String| {
+            PeerId::parse(text).ok_or_else(|| {
+                format!("{text:?} is not a peer id; nodes print theirs when they start")
+            })
+        };
+        let address = |text: &String| {
+            AddressRule::parse(text).ok_or_else(|| {
+                format!(
+                    "{text:?} is not the beginning of an address; write /ip4/192.0.2.7/tcp/30333, \
+                     /dns/node.example/tcp/30333, or a net as /ip4/10.0.0.0/ipcidr/8"
+                )
+            })
+        };
+        Ok(DiscoveryPolicy {
+            peers: self.peer_ids.iter().map(peer).collect::<Result<_, _>>()?,
+            addresses: self.addresses.iter().map(address).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 fn thirty_two() -> u8 {
@@ -55,7 +90,9 @@ impl ChainEntry {
             _ => return Err(fail("block numbers have 32 or 64 bits")),
         };
         let (name, slot_ms) = (self.name.clone(), self.slot_ms);
-        Ok(Chain { name, genesis, slot_ms, block_number })
+        let discovery = self.authority_discovery.as_ref().map(DiscoveryEntry::policy);
+        let discovery = discovery.transpose().map_err(|why| fail(&why))?;
+        Ok(Chain { name, genesis, slot_ms, block_number, discovery })
     }
 
     fn text(&self) -> String {

@@ -35,3 +35,4 @@ mod session_keys;
 mod snapshots;
 mod substrate;
 mod tls;
+mod validators;
