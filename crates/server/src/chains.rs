@@ -1,11 +1,8 @@
 //! `[[chain]]` of `palisade.toml`: the Substrate chains that a home signs for.
 //!
 //! Invariants: a name and a genesis hash stand once each; a chain is only ever added to the file's
-//! end, in one durable rename, so that a crash leaves the old file or the new one.
+//! end ([`config_file::append`]).
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use palisade_protect::Digest;
@@ -13,6 +10,7 @@ use palisade_substrate::{BlockNumberBits, Chain};
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
+use crate::config_file;
 
 /// `[[chain]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -62,7 +60,7 @@ impl ChainEntry {
 
     fn text(&self) -> String {
         format!(
-            "\n[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
+            "[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
             self.name, self.genesis, self.slot_ms, self.block_number_bits
         )
     }
@@ -96,20 +94,9 @@ impl Config {
 /// # Errors
 /// The text of the problem, with whether it is the operator's ([`ConfigError`]) or the disk's.
 pub fn add(path: &Path, entry: &ChainEntry) -> Result<Result<Chain, ConfigError>, std::io::Error> {
-    let before = fs::read_to_string(path)?;
-    let after = format!("{}{}", before.trim_end_matches('\n').to_owned() + "\n", entry.text());
-    let chain = match entry.chain().and_then(|chain| Config::parse(&after).map(|_| chain)) {
+    let chain = match entry.chain() {
         Ok(chain) => chain,
         Err(error) => return Ok(Err(error)),
     };
-    let staging = path.with_extension("toml.new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
-    file.write_all(after.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&staging, path)?;
-    if let Some(parent) = path.parent() {
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(Ok(chain))
+    Ok(config_file::append(path, &entry.text())?.map(|_| chain))
 }

@@ -16,11 +16,13 @@ use tokio::sync::watch;
 use crate::admin::{Administrator, socket};
 use crate::config::Config;
 use crate::engine::{Engine, Keychain};
+use crate::expiry::Expiry;
 use crate::home::{Home, HomeError, OpenHome};
 use crate::http::{BodyBudget, Reloader, Shared, metrics_router, signing_router};
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::readiness::ReadinessProbe;
+use crate::service_manager::ServiceManager;
 use crate::tls;
 
 /// What the command line overrides.
@@ -69,7 +71,9 @@ pub async fn run(
     let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), Metrics::new());
     let engine = Arc::new(engine.with_chains(chains));
     let administrator = Arc::new(Administrator::new(ledger, vault, Arc::clone(&engine)));
-    let shared = share(&home, &config, &engine, &administrator);
+    let certificates = configuration(Expiry::of(home.path(), config.listen.tls.as_ref()))?;
+    tokio::spawn(certificates.clone().warn());
+    let shared = share(&home, &config, &engine, &administrator, certificates);
     serve(&home, &config, &shared, ready).await?;
     // The ledger thread ends when its last handle is gone or when it is told; tell it, so that a
     // connection that outlived the drain cannot keep it.
@@ -104,12 +108,17 @@ fn share(
     config: &Config,
     engine: &Arc<Engine>,
     administrator: &Arc<Administrator>,
+    certificates: Expiry,
 ) -> Shared {
     Shared {
         engine: Arc::clone(engine),
         administrator: Arc::clone(administrator),
         reloader: Arc::new(Reloader::new(home, config.listen.clone(), Arc::clone(engine))),
-        readiness: Arc::new(ReadinessProbe::new(Arc::clone(engine), Arc::clone(administrator))),
+        readiness: Arc::new(ReadinessProbe::new(
+            Arc::clone(engine),
+            Arc::clone(administrator),
+            certificates,
+        )),
         body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
         max_body_bytes: config.limits.max_body_bytes,
         body_budget: BodyBudget::new(config.limits.max_body_bytes),
@@ -155,8 +164,12 @@ async fn serve(
         network = shared.engine.network().name, "ready"
     );
     ready(bound);
+    let manager = ServiceManager::from_environment();
+    let watchdog = manager.announce_ready(Arc::clone(&shared.readiness));
     signals.wait(shared).await;
     tracing::info!("stopping: no new connections, requests under way finish");
+    manager.announce_stopping();
+    watchdog.abort();
     shared.readiness.start_draining();
     admin.abort();
     stop.send_replace(true);

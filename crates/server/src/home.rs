@@ -8,6 +8,7 @@
 //! | `keys/` | the sealed keys |
 //! | `unlock.secret` | opens the home key, unless another file was named |
 //! | `api-token.txt` | the key manager API's bearer token |
+//! | `tls/` | the operator's own authority and what it issued, if `palisade tls` was used |
 //! | `lock`, `admin.sock` | of the one process that uses the home |
 //!
 //! Invariants: a home is made whole or not at all; everything that opens it holds its lock.
@@ -133,6 +134,12 @@ impl Home {
     #[must_use]
     pub fn unlock_path(&self) -> PathBuf {
         self.0.join("unlock.secret")
+    }
+
+    /// `tls/`
+    #[must_use]
+    pub fn tls_path(&self) -> PathBuf {
+        self.0.join("tls")
     }
 
     /// Makes a home, in a directory beside it that is renamed when all is written.

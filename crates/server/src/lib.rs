@@ -10,10 +10,13 @@
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+pub mod certificate;
 pub mod chains;
 pub mod config;
+pub mod config_file;
 pub mod daemon;
 pub mod engine;
+mod expiry;
 pub mod home;
 pub mod http;
 mod listener;
@@ -21,4 +24,5 @@ mod log_budget;
 pub mod metrics;
 pub mod policy;
 mod readiness;
+mod service_manager;
 mod tls;

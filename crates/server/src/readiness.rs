@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use palisade_protect::KeyId;
 use palisade_store::LedgerHandle;
@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::admin::Administrator;
 use crate::engine::{Engine, Keychain};
+use crate::expiry::Expiry;
 use crate::metrics::{LedgerState, Readiness};
 
 /// How long an answer of the ledger counts.
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct ReadinessProbe {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
+    certificates: Expiry,
     draining: AtomicBool,
     last: Arc<Mutex<LedgerCheck>>,
 }
@@ -40,11 +42,15 @@ struct LedgerCheck {
 }
 
 impl ReadinessProbe {
-    /// For a running guard.
+    /// For a running guard whose listener shows these certificates.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, administrator: Arc<Administrator>) -> Self {
-        let last = Arc::default();
-        Self { engine, administrator, draining: AtomicBool::new(false), last }
+    pub fn new(
+        engine: Arc<Engine>,
+        administrator: Arc<Administrator>,
+        certificates: Expiry,
+    ) -> Self {
+        let (draining, last) = (AtomicBool::new(false), Arc::default());
+        Self { engine, administrator, certificates, draining, last }
     }
 
     /// From now on the guard is on its way out.
@@ -73,12 +79,19 @@ impl ReadinessProbe {
                  since the start"
             ));
         }
+        missing.extend(self.certificates.missing(SystemTime::now()));
         missing.extend(self.ask_ledger().await);
         missing
     }
 
+    /// Whether the ledger's thread does its work; what it says does not matter.
+    pub async fn ledger_answers(&self) -> bool {
+        self.ask_ledger().await != Some(silent_ledger())
+    }
+
     /// Brings the gauges up to date.
     pub fn observe(&self, missing: &[String]) {
+        self.certificates.observe(self.engine.metrics());
         let ledger = self.engine.ledger();
         let statistics = ledger.statistics();
         let state = LedgerState {
@@ -104,12 +117,16 @@ impl ReadinessProbe {
         match tokio::time::timeout(PATIENCE, asking).await {
             Ok(Ok(missing)) => missing,
             Ok(Err(_)) => Some("the readiness check failed inside the guard".to_owned()),
-            Err(_) => Some(format!(
-                "the ledger has not answered for {} s; look for a slow or hanging disk",
-                PATIENCE.as_secs()
-            )),
+            Err(_) => Some(silent_ledger()),
         }
     }
+}
+
+fn silent_ledger() -> String {
+    format!(
+        "the ledger has not answered for {} s; look for a slow or hanging disk",
+        PATIENCE.as_secs()
+    )
 }
 
 impl LedgerCheck {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::certificate::read_der;
 use crate::config::{ConfigError, Tls};
 
 /// Reads the files of `[listen.tls]`; relative paths start at the home.
@@ -19,7 +20,7 @@ use crate::config::{ConfigError, Tls};
 /// # Errors
 /// [`ConfigError`] names the file and what is wrong with it.
 pub(crate) fn acceptor(home: &Path, tls: &Tls) -> Result<TlsAcceptor, ConfigError> {
-    let chain = certificates(&home.join(&tls.certificate))?;
+    let chain = read_der(&home.join(&tls.certificate))?;
     let key_path = home.join(&tls.key);
     let key = PrivateKeyDer::from_pem_file(&key_path)
         .map_err(|error| unusable(&key_path, "a PEM private key", &error))?;
@@ -34,7 +35,7 @@ pub(crate) fn acceptor(home: &Path, tls: &Tls) -> Result<TlsAcceptor, ConfigErro
         Some(path) => {
             let path = home.join(path);
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(&path)? {
+            for certificate in read_der(&path)? {
                 roots.add(certificate).map_err(|e| unusable(&path, "an authority", &e))?;
             }
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
@@ -52,17 +53,6 @@ pub(crate) fn acceptor(home: &Path, tls: &Tls) -> Result<TlsAcceptor, ConfigErro
         .map_err(|error| unusable(&home.join(&tls.certificate), "the key's certificate", &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| unusable(path, "a PEM certificate", &error))?
-        .collect();
-    let all = all.map_err(|error| unusable(path, "a PEM certificate", &error))?;
-    if all.is_empty() {
-        return Err(ConfigError(format!("{} holds no PEM certificate", path.display())));
-    }
-    Ok(all)
 }
 
 fn unusable(path: &Path, wanted: &str, error: &dyn std::fmt::Display) -> ConfigError {
