@@ -16,7 +16,8 @@ const SLOT_MS: u64 = 60_000;
 const SR25519_ALICE: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
 const ED25519_ALICE: &str = "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
-fn home(past: &str) -> TestHome {
+/// A home with a chain and the development keys of each type.
+pub(super) fn home(past: &str) -> TestHome {
     let home = TestHome::with_keys(1);
     let slot_ms = SLOT_MS.to_string();
     home.succeeds(&["chain", "add", "mini", "--genesis", GENESIS, "--slot-ms", &slot_ms]);
@@ -75,11 +76,15 @@ fn seal(guard: &Guard, announced: &Value) -> Value {
 }
 
 fn vote(guard: &Guard, stage: u8, content: u8, set_id: u64, round: u64) -> Value {
+    call(guard, "palisade_grandpaVote", vote_params(stage, content, set_id, round))
+}
+
+/// The parameters of `palisade_grandpaVote`.
+pub(super) fn vote_params(stage: u8, content: u8, set_id: u64, round: u64) -> Value {
     let (round, set_id) = (round.to_le_bytes(), set_id.to_le_bytes());
     let parts: [&[u8]; 5] = [&[stage], &[content; 32], &[5, 0, 0, 0], &round, &set_id];
     let payload = format!("0x{}", hex::encode(parts.concat()));
-    let params = json!({ "publicKey": ED25519_ALICE, "payload": payload });
-    call(guard, "palisade_grandpaVote", params)
+    json!({ "publicKey": ED25519_ALICE, "payload": payload })
 }
 
 fn draw(guard: &Guard, slot: u64) -> Value {
