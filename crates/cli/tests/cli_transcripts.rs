@@ -33,7 +33,19 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(completions, help, history, homes, keystores, raw_keys, running, stop_line, unlock);
+transcripts!(
+    completions,
+    help,
+    history,
+    homes,
+    keystores,
+    raw_keys,
+    running,
+    service,
+    stop_line,
+    tls,
+    unlock
+);
 
 #[test]
 fn every_transcript_is_run() {

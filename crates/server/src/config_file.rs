@@ -1,8 +1,8 @@
 //! Changes that a command makes to `palisade.toml`: only ever at the file's end.
 //!
-//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could not
-//! use is never written; the change is one durable rename, so that a crash leaves the old file or
-//! the new one.
+//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could
+//! not use is never written; the change is one durable rename, so that a crash leaves the old file
+//! or the new one.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -214,6 +214,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Configuration`] or [`HomeError::CouldNot`].
     pub fn read_config(&self) -> Result<Config, HomeError> {
+        self.must_exist()?;
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(|error| could_not("read", &path, &error))?;
         Config::parse(&text).map_err(|error| HomeError::Configuration(error.to_string()))

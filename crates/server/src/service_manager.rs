@@ -1,9 +1,9 @@
 //! What the service manager that started the guard is told: ready, alive, stopping.
 //!
-//! The protocol of sd_notify(3): datagrams to the socket that `$NOTIFY_SOCKET` names. Invariants: the
-//! socket is opened once, so that a process that may open none later can go on speaking; a manager
-//! that cannot be reached never stops the guard; the watchdog is fed only while the ledger answers,
-//! so that a guard that hangs is started anew.
+//! The protocol of sd_notify(3): datagrams to the socket that `$NOTIFY_SOCKET` names. Invariants:
+//! the socket is opened once, so that a process that may open none later can go on speaking; a
+//! manager that cannot be reached never stops the guard; the watchdog is fed only while the ledger
+//! answers, so that a guard that hangs is started anew.
 
 use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt as _;

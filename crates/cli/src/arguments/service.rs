@@ -16,7 +16,7 @@ Examples:
     Install(ServiceChangeArguments),
     /// Say what is there: unit, user, home, unlock secret
     #[command(after_help = "\
-Exit status 1: something is missing.")]
+Exit status 1: something is missing or wrong.")]
     Status(ServiceStatusArguments),
     /// Show, and with --yes remove, what install wrote; the home and its keys stay
     Uninstall(ServiceChangeArguments),

@@ -1,7 +1,7 @@
 //! `palisade tls` and the guard that serves with what it made.
 //!
 //! Decides: what the commands print is all that the guard needs; only listed certificates of the
-//! own authority get in; `/rpc` and its WebSocket are served over TLS; what expires is seen in time.
+//! own authority get in; `/rpc` and its WebSocket are served over TLS; an expiry is seen in time.
 
 use std::fs;
 use std::io::{Read, Write};

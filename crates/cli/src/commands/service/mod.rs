@@ -116,7 +116,7 @@ fn done(arguments: &ServiceChangeArguments, command: &str) -> Done {
 
 fn status(arguments: &ServiceStatusArguments) -> Done {
     let rows = state::look(&arguments.root.root);
-    let is_whole = rows.iter().all(|row| row.state != State::Missing);
+    let is_whole = rows.iter().all(|row| !matches!(row.state, State::Missing | State::Wrong));
     let outcome = if is_whole { Outcome::Yes } else { Outcome::No };
     if arguments.json {
         output::json(&rows)?;

@@ -20,6 +20,8 @@ use super::{CREDENTIAL, HOME, PACKAGED_UNIT, below};
 pub(super) enum State {
     There,
     Missing,
+    /// There, but not as the service can use it.
+    Wrong,
     /// Not needed for the service to be whole.
     Off,
     Unknown,
@@ -38,6 +40,7 @@ impl State {
         match self {
             Self::There => "there",
             Self::Missing => "missing",
+            Self::Wrong => "wrong",
             Self::Off => "off",
             Self::Unknown => "unknown",
         }
@@ -124,11 +127,11 @@ fn home(root: &Path, user: Option<u32>) -> Row {
     };
     if metadata.mode() & 0o077 != 0 {
         let detail = format!("{HOME} is open to others; `chmod 700 {HOME}`");
-        return row("home", State::Missing, detail);
+        return row("home", State::Wrong, detail);
     }
     if user.is_some_and(|user| user != metadata.uid()) {
         let detail = format!("{HOME} is not palisade's; `chown -R palisade: {HOME}`");
-        return row("home", State::Missing, detail);
+        return row("home", State::Wrong, detail);
     }
     row("home", State::There, HOME)
 }
@@ -158,8 +161,11 @@ fn boot(root: &Path) -> Row {
 }
 
 fn runs(root: &Path) -> Row {
-    if root != Path::new("/") || !systemd_runs() {
-        return row("running", State::Unknown, "systemd does not run on this system");
+    if root != Path::new("/") {
+        return row("running", State::Unknown, "not the running system");
+    }
+    if !systemd_runs() {
+        return row("running", State::Unknown, "systemd does not run here");
     }
     match Command::new("systemctl").args(["is-active", "palisade.service"]).output() {
         Ok(output) if output.status.success() => row("running", State::There, "active"),

@@ -1,8 +1,8 @@
 //! `palisade tls`: an authority of the operator's own, and what it issues.
 //!
-//! Invariants: nothing is written over; what the operator has to put into `palisade.toml` is printed
-//! in the very form that the guard reads, and written there only when asked. A running guard needs
-//! none of this: it reads PEM files, whoever made them.
+//! Invariants: nothing is written over; what the operator has to put into `palisade.toml` is
+//! printed in the very form that the guard reads, and written there only when asked. A running
+//! guard needs none of this: it reads PEM files, whoever made them.
 
 mod authority;
 mod files;
