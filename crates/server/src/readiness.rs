@@ -4,6 +4,7 @@
 //! second (a look at 100,000 keys in memory takes some milliseconds); a ledger that does not answer
 //! is "not ready", and nobody waits for it for long.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -80,13 +81,13 @@ impl ReadinessProbe {
             ));
         }
         missing.extend(self.certificates.missing(SystemTime::now()));
-        missing.extend(self.ask_ledger().await);
+        missing.extend(self.ask_ledger().await.unwrap_or_else(|silent| Some(silent.to_string())));
         missing
     }
 
     /// Whether the ledger's thread does its work; what it says does not matter.
     pub async fn ledger_answers(&self) -> bool {
-        self.ask_ledger().await != Some(silent_ledger())
+        self.ask_ledger().await.is_ok()
     }
 
     /// Brings the gauges up to date.
@@ -103,7 +104,8 @@ impl ReadinessProbe {
         self.engine.metrics().observe_state(self.engine.keychain().len(), readiness, state);
     }
 
-    async fn ask_ledger(&self) -> Option<String> {
+    /// What the ledger misses.
+    async fn ask_ledger(&self) -> Result<Option<String>, Silent> {
         let asking = async {
             let mut last = Arc::clone(&self.last).lock_owned().await;
             let engine = Arc::clone(&self.engine);
@@ -115,18 +117,24 @@ impl ReadinessProbe {
             .await
         };
         match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(Ok(missing)) => missing,
-            Ok(Err(_)) => Some("the readiness check failed inside the guard".to_owned()),
-            Err(_) => Some(silent_ledger()),
+            Ok(Ok(missing)) => Ok(missing),
+            Ok(Err(_)) => Ok(Some("the readiness check failed inside the guard".to_owned())),
+            Err(_) => Err(Silent),
         }
     }
 }
 
-fn silent_ledger() -> String {
-    format!(
-        "the ledger has not answered for {} s; look for a slow or hanging disk",
-        PATIENCE.as_secs()
-    )
+/// The ledger has not answered within [`PATIENCE`].
+struct Silent;
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the ledger has not answered for {} s; look for a slow or hanging disk",
+            PATIENCE.as_secs()
+        )
+    }
 }
 
 impl LedgerCheck {

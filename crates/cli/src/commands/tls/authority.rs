@@ -1,8 +1,8 @@
 //! The operator's own certificate authority: makes keys and certificates, in memory.
 //!
 //! Invariants: every key is P-256, which all TLS libraries of validator clients know; no
-//! certificate outlives the authority's; serial numbers are random; private keys are wiped when
-//! dropped.
+//! certificate outlives the authority's; serial numbers are random; the text of a private key is
+//! wiped when dropped (the library's own copy goes with the process, which does nothing else).
 //!
 //! Validity. The authority: ten years, because replacing it means touching every client. What it
 //! issues: 825 days, the longest that common TLS libraries accept. Shorter would bring little: a
