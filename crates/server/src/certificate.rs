@@ -39,12 +39,18 @@ impl Certificate {
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong with it.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, ConfigError> {
+        let pem = std::fs::read(path).map_err(|error| unusable(path, &error))?;
+        Self::parse_all(path, &pem)
+    }
+
+    /// As [`Self::read_all`], of a file's contents.
+    pub(crate) fn parse_all(path: &Path, pem: &[u8]) -> Result<Vec<Self>, ConfigError> {
         let parse = |der: &CertificateDer<'static>| {
             Self::parse(der).ok_or_else(|| {
                 ConfigError(format!("{} holds a damaged X.509 certificate", path.display()))
             })
         };
-        read_der(path)?.iter().map(parse).collect()
+        der_forms(path, pem)?.iter().map(parse).collect()
     }
 
     /// Parses the DER form; `None` if it is none.
@@ -73,18 +79,21 @@ impl Certificate {
     }
 }
 
-/// The DER forms of all certificates of a PEM file; at least one.
-pub(crate) fn read_der(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let unusable = |error: &dyn std::fmt::Display| {
-        ConfigError(format!("{} cannot be used as a PEM certificate: {error}", path.display()))
-    };
-    let all: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?.collect();
-    let all = all.map_err(|error| unusable(&error))?;
+/// The DER forms of all certificates in a PEM file's contents; at least one.
+pub(crate) fn der_forms(
+    path: &Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|error| unusable(path, &error))?;
     if all.is_empty() {
         return Err(ConfigError(format!("{} holds no PEM certificate", path.display())));
     }
     Ok(all)
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError(format!("{} cannot be used as a PEM certificate: {error}", path.display()))
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {

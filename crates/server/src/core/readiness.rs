@@ -13,9 +13,9 @@ use palisade_protect::KeyId;
 use palisade_store::LedgerHandle;
 use tokio::sync::Mutex;
 
+use super::expiry::Expiry;
 use crate::admin::Administrator;
 use crate::engine::{Engine, Keychain};
-use crate::expiry::Expiry;
 use crate::metrics::{LedgerState, Readiness};
 
 /// How long an answer of the ledger counts.
@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at the parts of a running guard.
-pub struct ReadinessProbe {
+pub(super) struct ReadinessProbe {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
     certificates: Expiry,
@@ -45,7 +45,7 @@ struct LedgerCheck {
 impl ReadinessProbe {
     /// For a running guard whose listener shows these certificates.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         engine: Arc<Engine>,
         administrator: Arc<Administrator>,
         certificates: Expiry,
@@ -55,12 +55,12 @@ impl ReadinessProbe {
     }
 
     /// From now on the guard is on its way out.
-    pub fn start_draining(&self) {
+    pub(super) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     /// What is missing; empty means ready.
-    pub async fn missing(&self) -> Vec<String> {
+    pub(super) async fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.draining.load(Ordering::Acquire) {
             missing.push("the guard is stopping".to_owned());
@@ -86,12 +86,12 @@ impl ReadinessProbe {
     }
 
     /// Whether the ledger's thread does its work; what it says does not matter.
-    pub async fn ledger_answers(&self) -> bool {
+    pub(super) async fn ledger_answers(&self) -> bool {
         self.ask_ledger().await.is_ok()
     }
 
     /// Brings the gauges up to date.
-    pub fn observe(&self, missing: &[String]) {
+    pub(super) fn observe(&self, missing: &[String]) {
         self.certificates.observe(self.engine.metrics());
         let ledger = self.engine.ledger();
         let statistics = ledger.statistics();

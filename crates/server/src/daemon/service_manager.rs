@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::readiness::ReadinessProbe;
+use crate::core::Core;
 
 /// The manager, if there is one.
 #[derive(Clone)]
-pub(crate) struct ServiceManager {
+pub(super) struct ServiceManager {
     socket: Option<Arc<UnixDatagram>>,
     /// How long it waits for a sign of life.
     watchdog: Option<Duration>,
@@ -26,7 +26,7 @@ pub(crate) struct ServiceManager {
 
 impl ServiceManager {
     /// As the environment of this process names it.
-    pub(crate) fn from_environment() -> Self {
+    pub(super) fn from_environment() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|name| {
             connect(&name)
                 .inspect_err(|error| tracing::warn!(%error, "the service manager is out of reach"))
@@ -39,13 +39,13 @@ impl ServiceManager {
     }
 
     /// The guard serves. Starts to feed the watchdog, until the task is aborted.
-    pub(crate) fn announce_ready(&self, readiness: Arc<ReadinessProbe>) -> JoinHandle<()> {
+    pub(super) fn announce_ready(&self, core: Arc<Core>) -> JoinHandle<()> {
         self.tell("READY=1\n");
         let manager = self.clone();
         tokio::spawn(async move {
             let Some(period) = manager.watchdog else { return };
             loop {
-                if readiness.ledger_answers().await {
+                if core.ledger_answers().await {
                     manager.tell("WATCHDOG=1\n");
                 }
                 // A third, so that one late turn does not end the process.
@@ -55,7 +55,7 @@ impl ServiceManager {
     }
 
     /// The guard stops in order.
-    pub(crate) fn announce_stopping(&self) {
+    pub(super) fn announce_stopping(&self) {
         self.tell("STOPPING=1\n");
     }
 

@@ -6,12 +6,11 @@
 //! at its dates. Dates are those of the files that the listener opened, not of files that were
 //! changed since.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::certificate::Certificate;
-use crate::config::{ConfigError, Tls};
+use crate::config::ConfigError;
 use crate::metrics::Metrics;
+use crate::tls::TlsFiles;
 
 /// From when on the log warns.
 const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
@@ -34,25 +33,23 @@ struct Watched {
 }
 
 impl Expiry {
-    /// Reads the dates of the files of `[listen.tls]`.
+    /// The dates of the files of `[listen.tls]`.
     ///
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong with it.
-    pub(crate) fn of(home: &Path, tls: Option<&Tls>) -> Result<Self, ConfigError> {
-        let Some(tls) = tls else { return Ok(Self::default()) };
-        let mut watched = Vec::new();
-        let mut watch = |role, is_needed, path: &Path| {
-            // The first that ends decides: a chain is as good as its weakest link.
-            let all = Certificate::read_all(&home.join(path))?;
-            let first = all.iter().map(|certificate| certificate.not_after).min();
-            watched.extend(first.map(|not_after| Watched { role, is_needed, not_after }));
-            Ok(())
-        };
-        watch("server", true, &tls.certificate)?;
-        if let Some(authorities) = &tls.client_authorities {
-            watch("client-authority", false, authorities)?;
-        }
-        Ok(Self { watched })
+    pub(crate) fn of(files: Option<&TlsFiles>) -> Result<Self, ConfigError> {
+        let Some(files) = files else { return Ok(Self::default()) };
+        let server = files.server_not_after()?.map(|not_after| Watched {
+            role: "server",
+            is_needed: true,
+            not_after,
+        });
+        let authorities = files.authorities_not_after()?.map(|not_after| Watched {
+            role: "client-authority",
+            is_needed: false,
+            not_after,
+        });
+        Ok(Self { watched: server.into_iter().chain(authorities).collect() })
     }
 
     /// What keeps clients from being served.
