@@ -138,12 +138,6 @@ impl Home {
         self.0.join("unlock.secret")
     }
 
-    /// `tls/`
-    #[must_use]
-    pub fn tls_path(&self) -> PathBuf {
-        self.0.join("tls")
-    }
-
     /// Makes a home, in a directory beside it that is renamed when all is written.
     ///
     /// # Errors

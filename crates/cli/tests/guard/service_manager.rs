@@ -1,5 +1,5 @@
-//! The guard under a service manager: what it tells it (sd_notify(3)), the sockets that it takes from
-//! it (sd_listen_fds(3)), and the unlock secret that comes as a credential.
+//! The guard under a service manager: what it tells it (sd_notify(3)), the sockets that it takes
+//! from it (sd_listen_fds(3)), and the unlock secret that comes as a credential.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};

@@ -9,8 +9,8 @@ use listenfd::ListenFd;
 use super::sockets::Sockets;
 use crate::home::HomeError;
 
-/// The sockets of a guard that was started by its socket unit. To be called once, before the process
-/// has threads: the variables that name them are taken out of the environment.
+/// The sockets of a guard that was started by its socket unit. To be called once, before the
+/// process has threads: the variables that name them are taken out of the environment.
 ///
 /// # Errors
 /// [`HomeError::Configuration`] when something else than the two sockets was handed over.
@@ -30,7 +30,7 @@ pub(super) fn sockets() -> Result<Option<Sockets>, HomeError> {
 
 fn wrong(why: &dyn std::fmt::Display) -> HomeError {
     HomeError::Configuration(format!(
-        "the sockets of the service manager cannot be used: {why}. The guard takes two TCP sockets: \
-         ListenStream= for signing, then for metrics and console"
+        "the sockets of the service manager cannot be used: {why}. The guard takes two TCP \
+         sockets: ListenStream= for signing, then for metrics and console"
     ))
 }

@@ -13,6 +13,7 @@ use super::below;
 use crate::failure::Failure;
 
 const UNIT: &str = include_str!("../../../../../packaging/systemd/palisade.service");
+const SOCKET: &str = include_str!("../../../../../packaging/systemd/palisade.socket");
 const SYSUSERS: &str = include_str!("../../../../../packaging/systemd/palisade.sysusers");
 const TMPFILES: &str = include_str!("../../../../../packaging/systemd/palisade.tmpfiles");
 
@@ -23,6 +24,7 @@ const PACKAGED_PROGRAM: &str = "/usr/bin/palisade";
 const HIDDEN: [&str; 4] = ["/home", "/root", "/run/user", "/tmp"];
 
 pub(super) const UNIT_PATH: &str = "/etc/systemd/system/palisade.service";
+const SOCKET_PATH: &str = "/etc/systemd/system/palisade.socket";
 const SYSUSERS_PATH: &str = "/etc/sysusers.d/palisade.conf";
 const TMPFILES_PATH: &str = "/etc/tmpfiles.d/palisade.conf";
 
@@ -71,12 +73,17 @@ pub(super) fn program(root: &Path) -> Result<String, Failure> {
 }
 
 /// The files, for a program at this place.
-pub(super) fn files(program: &str) -> [File; 3] {
+pub(super) fn files(program: &str) -> [File; 4] {
     [
         File {
             path: UNIT_PATH,
             text: UNIT.replace(PACKAGED_PROGRAM, program),
             reason: "the service: what it may do, when it is started again, how it is watched",
+        },
+        File {
+            path: SOCKET_PATH,
+            text: SOCKET.to_owned(),
+            reason: "for those who want it: clients wait while the guard restarts",
         },
         File {
             path: SYSUSERS_PATH,
@@ -101,7 +108,7 @@ pub(super) fn install(root: &Path, files: &[File]) -> Result<Vec<Action>, Failur
             actions.push(Action::Keep { path });
             continue;
         }
-        let keeps = before.map(|_| path.with_extension("replaced"));
+        let keeps = before.map(|_| beside(&path, ".replaced"));
         actions.push(Action::Write { path, text: file.text.clone(), keeps, reason: file.reason });
     }
     if root == Path::new("/") {
@@ -128,7 +135,7 @@ pub(super) fn uninstall(root: &Path) -> Result<Vec<Action>, Failure> {
         actions.push(Action::Remove { path });
     }
     if root == Path::new("/") && !actions.is_empty() && systemd_runs() {
-        let off = ["systemctl", "disable", "--now", "palisade.service"];
+        let off = ["systemctl", "disable", "--now", "palisade.socket", "palisade.service"];
         actions.insert(0, command(&off, "stops the guard and switches it off"));
         actions.extend(reload());
     }
@@ -194,8 +201,15 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
     }
 }
 
+/// The unit and its socket differ in their endings only: these are added, not exchanged.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 fn write(path: &Path, text: &str, keeps: Option<&Path>) -> std::io::Result<()> {
-    let staging = path.with_extension("new");
+    let staging = beside(path, ".new");
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }

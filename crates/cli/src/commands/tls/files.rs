@@ -32,25 +32,30 @@ impl<'a> NewFile<'a> {
     }
 }
 
+/// Everything of `palisade tls`.
+pub(super) fn directory(home: &Home) -> PathBuf {
+    home.path().join("tls")
+}
+
 pub(super) fn authority_certificate(home: &Home) -> PathBuf {
-    home.tls_path().join("ca.pem")
+    directory(home).join("ca.pem")
 }
 
 pub(super) fn authority_key(home: &Home) -> PathBuf {
-    home.tls_path().join("ca.key")
+    directory(home).join("ca.key")
 }
 
 pub(super) fn guard_certificate(home: &Home) -> PathBuf {
-    home.tls_path().join("guard.pem")
+    directory(home).join("guard.pem")
 }
 
 pub(super) fn guard_key(home: &Home) -> PathBuf {
-    home.tls_path().join("guard.key")
+    directory(home).join("guard.key")
 }
 
 /// What was issued to clients, one directory for each.
 pub(super) fn clients(home: &Home) -> PathBuf {
-    home.tls_path().join("clients")
+    directory(home).join("clients")
 }
 
 /// Reads a file; wiped when dropped, because some of them are private keys.

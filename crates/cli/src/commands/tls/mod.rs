@@ -62,7 +62,7 @@ fn init(home: &Home, arguments: &TlsInitArguments) -> Done {
             home.config_path().display()
         )));
     }
-    files::must_be_free(&home.tls_path())?;
+    files::must_be_free(&files::directory(home))?;
     let names = match arguments.names.as_slice() {
         [] => LOOPBACK.map(str::to_owned).to_vec(),
         names => names.to_vec(),
@@ -72,7 +72,7 @@ fn init(home: &Home, arguments: &TlsInitArguments) -> Done {
     let (authority, ours) = Authority::generate(now)?;
     let guard = authority.issue(&Purpose::Guard { names: &names }, now)?;
     files::create_directory(
-        &home.tls_path(),
+        &files::directory(home),
         &[
             NewFile::public("ca.pem", &ours.certificate),
             NewFile::private("ca.key", &ours.key),
@@ -83,7 +83,7 @@ fn init(home: &Home, arguments: &TlsInitArguments) -> Done {
     output::line(&format!(
         "Made an authority and the guard's certificate for {} in {}.",
         names.join(", "),
-        home.tls_path().display()
+        files::directory(home).display()
     ))?;
     put(home, LISTEN_LINES, arguments.write)?;
     output::line("Next: `palisade tls client NAME` for each client, then start the guard again.")?;
