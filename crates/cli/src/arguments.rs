@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use palisade_sandbox::Measure;
 
 use crate::logging::LogFormat;
 
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Serve validator clients until SIGTERM
     Run(RunArguments),
+    /// What a guard gives up on this machine before it serves
+    #[command(subcommand)]
+    Secure(SecureCommand),
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -131,9 +135,32 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<SocketAddr>,
 
+    /// Run without this measure of secure mode; can be given more than once
+    #[arg(long, value_name = "MEASURE")]
+    pub(crate) allow_unhardened: Vec<Measure>,
+
     /// How log lines look
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SecureCommand {
+    /// Try every measure and show which hold; exit 1 when a guard would not start
+    #[command(after_help = "\
+The measures are tried in a process of their own; nothing is changed and no home is needed.
+
+Examples:
+  palisade secure check
+  palisade secure check --allow-unhardened=landlock-files")]
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// As for `palisade run`
+        #[arg(long, value_name = "MEASURE")]
+        allow_unhardened: Vec<Measure>,
+    },
 }
 
 #[derive(Args)]

@@ -20,6 +20,10 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // The child in which `secure` tries what this machine can do.
+    if let Some(code) = palisade_sandbox::answer_if_asked() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -156,13 +156,8 @@ pub(crate) const ACCEPT: &[i64] = &[
 
 /// Requests about open descriptors: whether one is a terminal and how wide, whether it waits, what
 /// is left to read.
-pub(crate) const IOCTLS: &[u64] = &[
-    libc::TCGETS,
-    libc::TIOCGWINSZ,
-    libc::FIONBIO,
-    libc::FIONREAD,
-    libc::FIOCLEX,
-];
+pub(crate) const IOCTLS: &[u64] =
+    &[libc::TCGETS, libc::TIOCGWINSZ, libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX];
 
 /// Names of threads, names of mappings (newer C libraries), and looking at what is in force.
 pub(crate) const PRCTLS: &[libc::c_int] = &[

@@ -13,7 +13,7 @@ use palisade_store::{LedgerThread, Limits as LedgerLimits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::admin::{Administrator, socket};
+use crate::admin::{Administrator, MeasureRow, socket};
 use crate::config::Config;
 use crate::engine::{Engine, Keychain};
 use crate::home::{Home, HomeError, OpenHome};
@@ -23,13 +23,15 @@ use crate::metrics::Metrics;
 use crate::readiness::ReadinessProbe;
 use crate::tls;
 
-/// What the command line overrides.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the command line decides.
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Instead of `[listen] address`.
     pub listen: Option<SocketAddr>,
     /// Instead of `[metrics] address`.
     pub metrics: Option<SocketAddr>,
+    /// What the process gave up, for metrics and `status`.
+    pub measures: Vec<MeasureRow>,
 }
 
 /// The addresses in use.
@@ -41,15 +43,16 @@ pub struct Bound {
     pub metrics: SocketAddr,
 }
 
-/// Serves a home until SIGTERM or SIGINT. Calls `ready` once everything is bound.
+/// Serves a home until SIGTERM or SIGINT. Calls `ready` once everything is bound, before the first
+/// connection is accepted; nothing is bound after it.
 ///
 /// # Errors
-/// [`HomeError`] when it cannot start, or cannot stop cleanly.
+/// [`HomeError`] when it cannot start, or cannot stop cleanly; what `ready` says no to.
 pub async fn run(
     home: Home,
     unlock: UnlockSecret,
     options: RunOptions,
-    ready: impl FnOnce(Bound),
+    ready: impl FnOnce(Bound) -> Result<(), HomeError>,
 ) -> Result<(), HomeError> {
     let OpenHome { store, vault, network, mut config, lock } = home.open(&unlock)?;
     drop(unlock);
@@ -66,9 +69,12 @@ pub async fn run(
         ..LedgerLimits::default()
     };
     let (ledger, ledger_thread) = LedgerThread::spawn(store, limits);
-    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), Metrics::new());
+    let metrics = Metrics::new();
+    metrics.set_measures(&options.measures);
+    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), metrics);
     let engine = Arc::new(engine.with_chains(chains));
-    let administrator = Arc::new(Administrator::new(ledger, vault, Arc::clone(&engine)));
+    let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
+    let administrator = Arc::new(administrator.with_measures(options.measures));
     let shared = share(&home, &config, &engine, &administrator);
     serve(&home, &config, &shared, ready).await?;
     // The ledger thread ends when its last handle is gone or when it is told; tell it, so that a
@@ -121,7 +127,7 @@ async fn serve(
     home: &Home,
     config: &Config,
     shared: &Shared,
-    ready: impl FnOnce(Bound),
+    ready: impl FnOnce(Bound) -> Result<(), HomeError>,
 ) -> Result<(), HomeError> {
     let tls = config.listen.tls.as_ref().map(|tls| tls::acceptor(home.path(), tls));
     let tls = configuration(tls.transpose())?;
@@ -145,16 +151,16 @@ async fn serve(
     let bound = Bound { listen: address(&signing)?, metrics: address(&watching)? };
     let admin = socket::bind(&home.socket_path())
         .map_err(|error| cannot_bind_admin(&home.socket_path(), &error))?;
+    let signals = Signals::new()?;
+    ready(bound)?;
     let admin = tokio::spawn(socket::serve(admin, Arc::clone(&shared.administrator)));
     let (stop, stopped) = watch::channel(false);
     let signing = tokio::spawn(signing.serve(stopped.clone()));
     let watching = tokio::spawn(watching.serve(stopped));
-    let signals = Signals::new()?;
     tracing::info!(
         listen = %bound.listen, metrics = %bound.metrics, keys = shared.engine.keychain().len(),
         network = shared.engine.network().name, "ready"
     );
-    ready(bound);
     signals.wait(shared).await;
     tracing::info!("stopping: no new connections, requests under way finish");
     shared.readiness.start_draining();

@@ -19,6 +19,7 @@ pub mod http;
 mod listener;
 mod log_budget;
 pub mod metrics;
+pub mod named_files;
 pub mod policy;
 mod readiness;
 mod tls;

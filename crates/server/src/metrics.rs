@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::admin::MeasureRow;
 use crate::engine::Outcome;
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -38,6 +39,12 @@ struct StatusLabel {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MeasureLabels {
+    measure: String,
+    state: String,
+}
+
 /// All series of one guard.
 #[derive(Clone)]
 pub struct Metrics {
@@ -46,6 +53,7 @@ pub struct Metrics {
     latency: Family<KindLabel, Histogram, fn() -> Histogram>,
     responses: Family<StatusLabel, Counter>,
     connections: Gauge,
+    measures: Family<MeasureLabels, Gauge>,
     keys: Gauge,
     ready: Gauge,
     ledger_queue: Gauge,
@@ -76,6 +84,7 @@ impl Metrics {
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
             responses: Family::default(),
             connections: Gauge::default(),
+            measures: Family::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
             ledger_queue: Gauge::default(),
@@ -114,6 +123,11 @@ impl Metrics {
             "connections",
             "Open connections of the signing listener",
             self.connections.clone(),
+        );
+        registry.register(
+            "secure_measure",
+            "1 for each measure of secure mode, by its state",
+            self.measures.clone(),
         );
         registry.register("keys", "Keys that can sign", self.keys.clone());
         registry.register(
@@ -176,6 +190,14 @@ impl Metrics {
         self.commit_seconds
             .inner()
             .store(ledger.commit_time.as_secs_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// Sets what the process gave up before it served. It does not change afterwards.
+    pub fn set_measures(&self, measures: &[MeasureRow]) {
+        for MeasureRow { measure, state, .. } in measures {
+            let labels = MeasureLabels { measure: measure.clone(), state: state.clone() };
+            self.measures.get_or_create(&labels).set(1);
+        }
     }
 
     /// The upper bound of the bucket that holds the quantile `share` (0 to 1), in seconds.

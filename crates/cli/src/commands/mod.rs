@@ -7,6 +7,7 @@ mod journal;
 mod keys;
 mod remove;
 mod run;
+mod secure;
 mod sessions;
 mod status;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     match arguments.command {
         Command::Init(arguments) => init::run(&home, &arguments),
         Command::Run(arguments) => run::run(home, &arguments),
+        Command::Secure(command) => secure::run(&home, command),
         Command::Keys(command) => keys::run(&home, command),
         Command::Chain(command) => chain::run(&home, &command),
         Command::History(command) => history::run(&home, command),

@@ -47,7 +47,7 @@ impl Region {
     }
 
     fn fill_with_secret_memory(&self) -> io::Result<()> {
-        let flags = libc::c_ulong::from(libc::FD_CLOEXEC.unsigned_abs());
+        let flags = libc::c_ulong::from(libc::O_CLOEXEC.unsigned_abs());
         // SAFETY: takes flags only.
         let answer = unsafe { libc::syscall(libc::SYS_memfd_secret, flags) };
         let descriptor = i32::try_from(answer).unwrap_or(-1);

@@ -190,6 +190,20 @@ pub struct Status {
     pub journal_entries: u64,
     /// The digest to keep elsewhere.
     pub journal_head: String,
+    /// What the running guard gave up before it served; empty for a stopped home.
+    #[serde(default)]
+    pub measures: Vec<MeasureRow>,
+}
+
+/// One measure of secure mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasureRow {
+    /// Its name.
+    pub measure: String,
+    /// `on` or `off-allowed`.
+    pub state: String,
+    /// What it is for, or why it is off.
+    pub reason: String,
 }
 
 /// One key.
@@ -264,6 +278,7 @@ pub struct Administrator {
     vault: Arc<Mutex<Vault>>,
     configured_keys: Arc<AtomicUsize>,
     engine: Arc<Engine>,
+    measures: Vec<MeasureRow>,
 }
 
 impl Administrator {
@@ -271,7 +286,19 @@ impl Administrator {
     #[must_use]
     pub fn new(ledger: LedgerHandle, vault: Vault, engine: Arc<Engine>) -> Self {
         let configured_keys = Arc::new(AtomicUsize::new(vault.len()));
-        Self { ledger, vault: Arc::new(Mutex::new(vault)), configured_keys, engine }
+        Self {
+            ledger,
+            vault: Arc::new(Mutex::new(vault)),
+            configured_keys,
+            engine,
+            measures: Vec::new(),
+        }
+    }
+
+    /// The same, of a process that took these measures.
+    #[must_use]
+    pub fn with_measures(self, measures: Vec<MeasureRow>) -> Self {
+        Self { measures, ..self }
     }
 
     /// Does one thing between two commits.
@@ -304,7 +331,11 @@ impl Administrator {
             }
             answer
         };
-        self.ledger.call(run).map_err(|error| AdminError::store(&error))?
+        let mut answer = self.ledger.call(run).map_err(|error| AdminError::store(&error))??;
+        if let Answer::Status(status) = &mut answer {
+            status.measures.clone_from(&self.measures);
+        }
+        Ok(answer)
     }
 
     /// The lowest line of any key at or above which nothing is signed.
