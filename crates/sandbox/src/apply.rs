@@ -96,17 +96,10 @@ pub fn restrict_syscalls(profile: Profile, table: &Table) -> Result<(), ApplyErr
 
 /// Landlock binds only the calling thread and those that it starts.
 fn one_thread() -> Result<(), ApplyError> {
-    let measure = Measure::LandlockFiles;
-    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
-    match threads {
-        Ok(1) => Ok(()),
-        Ok(count) => {
-            let reason = format!("the process has {count} threads already");
-            Err(ApplyError { measure, reason })
-        }
-        Err(error) => {
-            let reason = format!("/proc/self/task cannot be read: {error}");
-            Err(ApplyError { measure, reason })
-        }
-    }
+    let reason = match kernel::threads() {
+        Ok(1) => return Ok(()),
+        Ok(count) => format!("the process has {count} threads already"),
+        Err(error) => format!("/proc/self/task cannot be read: {error}"),
+    };
+    Err(ApplyError { measure: Measure::LandlockFiles, reason })
 }

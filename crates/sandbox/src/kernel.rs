@@ -23,6 +23,11 @@ pub(crate) fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// How many threads this process has.
+pub(crate) fn threads() -> io::Result<usize> {
+    std::fs::read_dir("/proc/self/task").map(Iterator::count)
+}
+
 /// No program started from here gains a right.
 pub(crate) fn forbid_new_privileges() -> io::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)?;

@@ -106,6 +106,10 @@ pub fn answer_if_asked() -> Option<ExitCode> {
     if !asked || arguments.next().is_some() {
         return None;
     }
+    // What follows forks, and only a process with one thread may.
+    if !matches!(kernel::threads(), Ok(1)) {
+        return Some(ExitCode::FAILURE);
+    }
     kernel::end_after(PATIENCE_S);
     // A probe that the kernel ends, as it should, must leave no core file.
     drop(kernel::forbid_core_files());

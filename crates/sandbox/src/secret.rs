@@ -150,3 +150,6 @@ impl fmt::Display for SecretError {
 }
 
 impl std::error::Error for SecretError {}
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,6 @@ fn excuse(facts: &Facts, allowed: &[Measure], measure: Measure) -> Option<&'stat
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

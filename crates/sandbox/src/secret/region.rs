@@ -27,19 +27,32 @@ unsafe impl Sync for Region {}
 impl Region {
     /// Maps `length` bytes (rounded up to pages): secret memory where the kernel has it.
     pub(super) fn map(length: usize) -> io::Result<Self> {
+        let mut region = Self::reserve(length)?;
+        match region.fill_with_secret_memory() {
+            Ok(()) => region.backing = Backing::MemorySecret,
+            Err(_) => region.fill_with_locked_pages()?,
+        }
+        Ok(region)
+    }
+
+    /// Maps `length` bytes of the kind that every kernel has.
+    #[cfg(test)]
+    pub(super) fn map_locked(length: usize) -> io::Result<Self> {
+        let region = Self::reserve(length)?;
+        region.fill_with_locked_pages()?;
+        Ok(region)
+    }
+
+    /// Addresses for `length` bytes and a page before and after, without access yet. Dropping it
+    /// gives them back.
+    fn reserve(length: usize) -> io::Result<Self> {
         let page = page_size()?;
         let length = length.next_multiple_of(page);
         let whole_length = length + 2 * page;
         let whole = reserve(whole_length)?;
         // SAFETY: one page is within the reservation, which has two more than `length`.
         let start = unsafe { whole.add(page) };
-        let mut region = Self { whole, whole_length, start, length, backing: Backing::Locked };
-        // From here on, a failure unmaps what was reserved.
-        region.backing = match region.fill_with_secret_memory() {
-            Ok(()) => Backing::MemorySecret,
-            Err(_) => region.fill_with_locked_pages().map(|()| Backing::Locked)?,
-        };
-        Ok(region)
+        Ok(Self { whole, whole_length, start, length, backing: Backing::Locked })
     }
 
     pub(super) fn backing(&self) -> Backing {
