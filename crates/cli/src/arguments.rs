@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use palisade_sandbox::Measure;
 
 use crate::logging::LogFormat;
+use crate::session_arguments::{GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
 One of three words says what is known of the keys' past:
@@ -40,6 +41,7 @@ Exit status:
   1  the answer is no: refused, a check failed, or a named key is not here
   2  usage or configuration error; nothing was done
   3  could not do it (disk, network, permission); nothing is half-done
+  4  the guard ended itself; look at the host before you start it again
 
 A first guard:
   palisade init --network hoodi
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// What a guard gives up on this machine before it serves
     #[command(subcommand)]
     Secure(SecureCommand),
+    /// The process that `run` starts for the network; not to be started by hand
+    #[command(hide = true, name = "network-front")]
+    Front(FrontArguments),
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -164,6 +169,17 @@ Examples:
 }
 
 #[derive(Args)]
+pub(crate) struct FrontArguments {
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+
+    /// The measures that the core found to be off
+    #[arg(long, value_name = "MEASURE")]
+    pub(crate) allow_unhardened: Vec<Measure>,
+}
+
+#[derive(Args)]
 pub(crate) struct JsonArguments {
     /// Print JSON
     #[arg(long)]
@@ -176,6 +192,10 @@ pub(crate) enum KeysCommand {
     Import(ImportArguments),
     /// Import secret keys in clear, one on each line of a file
     ImportRaw(ImportRawArguments),
+    /// Make new session keys for a Substrate chain
+    Generate(GenerateArguments),
+    /// Prove that session keys belong to an account, and print the call that announces them
+    Prove(ProveArguments),
     /// List the keys of this home
     List(JsonArguments),
     /// Remove keys; their history is exported to a file first

@@ -152,7 +152,9 @@ fn every_code_of_an_answer_is_documented_and_no_other() {
         assert!(!codes.is_empty(), "{file}");
         wanted.extend(codes);
     }
-    for directory in ["crates/server/src/http", "crates/server/src/admin"] {
+    for directory in
+        ["http", "core", "link", "admin"].map(|name| format!("crates/server/src/{name}"))
+    {
         for entry in std::fs::read_dir(repository().join(directory)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {

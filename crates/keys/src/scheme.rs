@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 const KEY_ID_DOMAIN: &[u8] = b"palisade/key/v1";
 
 /// A signature scheme, with the byte that stands for it on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Scheme {

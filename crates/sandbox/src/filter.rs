@@ -23,7 +23,8 @@ pub enum Profile {
     Whole,
     /// The network's side: connections, and no way to change a file.
     Front,
-    /// The side of the keys: files of the home and inherited sockets, and no network.
+    /// The side of the keys: files of the home, the other side's socket, and connections to the
+    /// administration's socket in the home, which listens already. It has no network listener.
     Core,
 }
 
@@ -58,11 +59,19 @@ fn without_clone3() -> Result<BpfProgram, String> {
 fn list(profile: Profile) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let groups: &[&[i64]] = match profile {
-        Profile::Whole => {
+        Profile::Whole => &[
+            syscalls::BASE,
+            syscalls::READ_FILES,
+            syscalls::WRITE_FILES,
+            syscalls::ACCEPT,
+            syscalls::NETWORK,
+        ],
+        Profile::Front => {
+            &[syscalls::BASE, syscalls::READ_FILES, syscalls::ACCEPT, syscalls::NETWORK]
+        }
+        Profile::Core => {
             &[syscalls::BASE, syscalls::READ_FILES, syscalls::WRITE_FILES, syscalls::ACCEPT]
         }
-        Profile::Front => &[syscalls::BASE, syscalls::READ_FILES, syscalls::ACCEPT],
-        Profile::Core => &[syscalls::BASE, syscalls::READ_FILES, syscalls::WRITE_FILES],
     };
     for call in groups.iter().copied().flatten() {
         rules.insert(*call, Vec::new());

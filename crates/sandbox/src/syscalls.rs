@@ -149,10 +149,12 @@ pub(crate) const WRITE_FILES: &[i64] = &[
 /// Taking connections from sockets that listen already.
 pub(crate) const ACCEPT: &[i64] = &[
     libc::SYS_accept4,
-    libc::SYS_setsockopt,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_accept,
 ];
+
+/// Settings of connections that came over a network.
+pub(crate) const NETWORK: &[i64] = &[libc::SYS_setsockopt];
 
 /// Requests about open descriptors: whether one is a terminal and how wide, whether it waits, what
 /// is left to read.

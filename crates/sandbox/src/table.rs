@@ -71,6 +71,17 @@ pub struct Table {
 }
 
 impl Table {
+    /// Every measure on but these: what another process of this guard found a moment ago.
+    #[must_use]
+    pub fn without(off: &[Measure]) -> Self {
+        let row = |measure: Measure| {
+            let is_off = off.contains(&measure);
+            let state = if is_off { State::OffAllowed } else { State::On };
+            Row { measure, state, reason: measure.purpose().to_owned(), remedy: None }
+        };
+        Self { measures: Measure::ALL.into_iter().map(row).collect() }
+    }
+
     /// Whether this measure is in force.
     #[must_use]
     pub fn is_on(&self, measure: Measure) -> bool {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use palisade_ethereum::PublicKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use crate::chains::ChainEntry;
 use crate::policy::{Client, Credential, Fingerprint, KeySet, Operation, Policy};
@@ -81,7 +81,7 @@ pub struct MetricsListen {
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The longest request body, in bytes.

@@ -1,4 +1,5 @@
-//! Counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each one.
+//! The core's counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each
+//! one; those of the listeners are in `http::metrics`.
 //!
 //! Invariant: label values come from closed lists or from the operator's configuration, never from
 //! a request, so that a client cannot make the series grow.
@@ -35,11 +36,6 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StatusLabel {
-    status: u16,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct MeasureLabels {
     measure: String,
     state: String,
@@ -51,8 +47,6 @@ pub struct Metrics {
     registry: Arc<Registry>,
     signings: Family<SigningLabels, Counter>,
     latency: Family<KindLabel, Histogram, fn() -> Histogram>,
-    responses: Family<StatusLabel, Counter>,
-    connections: Gauge,
     measures: Family<MeasureLabels, Gauge>,
     keys: Gauge,
     ready: Gauge,
@@ -82,8 +76,6 @@ impl Metrics {
             registry: Arc::new(Registry::default()),
             signings: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
-            responses: Family::default(),
-            connections: Gauge::default(),
             measures: Family::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
@@ -113,16 +105,6 @@ impl Metrics {
             "From a request that is read whole to its outcome, by signing type",
             Unit::Seconds,
             self.latency.clone(),
-        );
-        registry.register(
-            "http_responses",
-            "Answers of the signing listener, by status code",
-            self.responses.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open connections of the signing listener",
-            self.connections.clone(),
         );
         registry.register(
             "secure_measure",
@@ -163,21 +145,6 @@ impl Metrics {
         self.signings.get_or_create(&SigningLabels { kind, outcome: label }).inc();
         self.latency.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
         self.latencies.observe(took.as_secs_f64());
-    }
-
-    /// One answer of the signing listener.
-    pub fn observe_response(&self, status: u16) {
-        self.responses.get_or_create(&StatusLabel { status }).inc();
-    }
-
-    /// A connection was opened.
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    /// A connection was closed.
-    pub fn connection_closed(&self) {
-        self.connections.dec();
     }
 
     /// The state of things at the moment of a scrape.

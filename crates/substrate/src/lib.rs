@@ -4,6 +4,7 @@
 //! - [`announcement`] reads an unsealed header; [`Announcement::seal`] is the duty to seal it.
 //! - [`grandpa_vote`], [`beefy_commitment`], [`babe_vrf`], [`ownership`] are the other duties.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
+//! - [`account`] reads the owner of session keys as people write it.
 //! - [`session`] writes session keys and the call that announces them.
 //!
 //! # Invariants
@@ -18,6 +19,7 @@
 //! `sp-consensus-grandpa` and `sp-consensus-beefy`.
 #![forbid(unsafe_code)]
 
+mod account;
 mod chain;
 mod error;
 mod header;
@@ -25,6 +27,7 @@ pub mod session;
 mod vote;
 mod vrf;
 
+pub use account::{AccountError, account};
 pub use chain::{BlockNumberBits, Chain, Window};
 pub use error::PayloadError;
 pub use header::{Announcement, Engine, announcement};

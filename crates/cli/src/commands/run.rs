@@ -1,55 +1,72 @@
-//! `palisade run`
+//! `palisade run`, and the process that it starts for the network.
 
-use std::thread;
-use std::time::Duration;
-
-use palisade_sandbox::{Profile, harden_early, restrict_syscalls};
-use palisade_server::daemon::{self, Bound, RunOptions};
+use palisade_sandbox::{Plan, Profile, Table, harden_early, restrict_syscalls};
+use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
 use super::secure;
-use crate::arguments::RunArguments;
-use crate::failure::Failure;
+use crate::arguments::{FrontArguments, RunArguments};
+use crate::logging::LogFormat;
 use crate::{Done, Outcome, logging, output, unlock};
 
-pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
+pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     secure::start_clean(&arguments.allow_unhardened)?;
     logging::start(arguments.log_format);
-    let secret = unlock::secret_of(&home)?;
-    let table = secure::table(&home, &arguments.allow_unhardened)?;
+    let secret = unlock::secret_of(home)?;
+    let table = secure::table(home, &arguments.allow_unhardened)?;
     let options = RunOptions {
         listen: arguments.listen,
         metrics: arguments.metrics,
+        front: Some(front_arguments(arguments.log_format, &table)),
         measures: secure::rows(&table),
     };
-    let plan = secure::plan(&home, &options)?;
-    // Asked now: afterwards the files that tell a container's share of the machine are closed.
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    harden_early(&plan, &table).map_err(|error| Failure::CouldNot(error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::CouldNot(format!("cannot start worker threads: {error}")))?;
-    let served = runtime.block_on(daemon::run(home, secret, options, |bound| {
-        restrict_syscalls(Profile::Whole, &table)
-            .map_err(|error| HomeError::CouldNot(error.to_string()))?;
-        announce(&bound);
-        Ok(())
-    }));
-    // The ledger is closed by now; work that nobody waits for must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    served?;
+    let plan = secure::plan_of_core(home)?;
+    daemon::run(home, secret, &options, Hardening { plan, table, profile: Profile::Core })?;
     Ok(Outcome::Yes)
 }
 
-fn announce(bound: &Bound) {
-    let announced = output::line(&format!(
-        "palisade is ready: signing on {}, metrics and console on http://{}",
-        bound.listen, bound.metrics
-    ));
-    if let Err(failure) = announced {
-        // The log has said it too; a guard does not stop because nobody reads.
-        tracing::warn!(?failure, "standard output cannot be written");
+fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
+    let mut arguments = vec!["network-front".to_owned(), format!("--log-format={log_format}")];
+    let off = table.off().map(|row| format!("--allow-unhardened={}", row.measure));
+    arguments.extend(off);
+    arguments
+}
+
+/// The process that `run` starts for the network.
+pub(super) fn front(arguments: &FrontArguments) -> Done {
+    logging::start(arguments.log_format);
+    // The core has tried them on this machine, a moment ago.
+    let table = Table::without(&arguments.allow_unhardened);
+    daemon::front(Hardening { plan: Plan::default(), table, profile: Profile::Front })?;
+    Ok(Outcome::Yes)
+}
+
+/// What a process gives up, when its time has come.
+struct Hardening {
+    plan: Plan,
+    table: Table,
+    profile: Profile,
+}
+
+impl Stages for Hardening {
+    fn one_thread(&mut self) -> Result<(), HomeError> {
+        harden_early(&self.plan, &self.table)
+            .map_err(|error| HomeError::CouldNot(error.to_string()))
+    }
+
+    fn everything_open(&mut self) -> Result<(), HomeError> {
+        restrict_syscalls(self.profile, &self.table)
+            .map_err(|error| HomeError::CouldNot(error.to_string()))
+    }
+
+    fn serving(&mut self, bound: Bound) {
+        let announced = output::line(&format!(
+            "palisade is ready: signing on {}, metrics and console on http://{}",
+            bound.listen, bound.metrics
+        ));
+        if let Err(failure) = announced {
+            // The log has said it too; a guard does not stop because nobody reads.
+            tracing::warn!(?failure, "standard output cannot be written");
+        }
     }
 }

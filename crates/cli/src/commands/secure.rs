@@ -1,14 +1,11 @@
 //! Secure mode: what `palisade run` gives up before it serves, and `palisade secure check`, which
 //! shows it without starting.
 //!
-//! Order in `run`: a clean start → the table → everything but system calls, while there is one
-//! thread → threads and sockets → system calls. A missing measure ends the start with exit code 3.
-
-use std::path::Path;
+//! Order in `run`: a clean start → the table → sockets, and the front's process → everything but
+//! system calls, while there is one thread → files and threads → system calls. A missing measure ends the start with exit code 3.
 
 use palisade_sandbox::{Facts, Measure, Plan, State, Table, clean_start, judge};
 use palisade_server::admin::MeasureRow;
-use palisade_server::daemon::RunOptions;
 use palisade_server::home::Home;
 use palisade_server::named_files;
 
@@ -118,14 +115,13 @@ pub(super) fn rows(table: &Table) -> Vec<MeasureRow> {
     table.measures.iter().map(row).collect()
 }
 
-/// What the guard needs of the machine: its home, what the configuration names, two ports.
-pub(super) fn plan(home: &Home, options: &RunOptions) -> Result<Plan, Failure> {
+/// What the core needs of the machine: its home, and what the configuration names. Its sockets are
+/// open by then.
+pub(super) fn plan_of_core(home: &Home) -> Result<Plan, Failure> {
     let config = home.read_config()?;
-    let listen = options.listen.unwrap_or(config.listen.address);
-    let metrics = options.metrics.unwrap_or(config.metrics.address);
     Ok(Plan {
         read_write: vec![home.path().to_owned()],
-        read_only: named_files::read_only(Path::new(home.path()), &config),
-        bind_ports: vec![listen.port(), metrics.port()],
+        read_only: named_files::read_only(home.path(), &config),
+        bind_ports: Vec::new(),
     })
 }

@@ -1,11 +1,14 @@
 //! `palisade keys import-raw --chain substrate:NAME` and `keys floor`
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
-use palisade_server::admin::{Answer, Request, SessionFloor, SessionImport};
+use palisade_keys::import::{self, LineError, LineProblem};
+use palisade_server::admin::{
+    Answer, Request, SessionFloor, SessionImport, SessionKeyKind, SessionSecret,
+};
 use palisade_server::home::Home;
-use zeroize::Zeroizing;
+use palisade_substrate::Chain;
 
 use super::status::unexpected;
 use crate::arguments::{FloorArguments, ImportRawArguments};
@@ -13,32 +16,23 @@ use crate::failure::Failure;
 use crate::target::{self, Target};
 use crate::{Done, Outcome, output};
 
-/// The longest file of secret URIs. Read into one buffer of this size, which is wiped: one that
-/// grows would leave copies.
-const MAX_FILE_BYTES: usize = 1 << 20;
-
 /// `name` is what stands behind `substrate:`.
-pub(super) fn import(home: &Home, name: &str, arguments: &ImportRawArguments) -> Done {
+pub(super) fn import_raw(home: &Home, name: &str, arguments: &ImportRawArguments) -> Done {
     if arguments.past.history.is_some() {
         return Err(Failure::Usage(
             "session keys have no history file; say --fresh or --from-now".to_owned(),
         ));
     }
-    let config = home.read_config()?;
-    let chains = config.substrate_chains().map_err(|error| Failure::Usage(error.to_string()))?;
-    let chain = chains.iter().find(|chain| chain.name == name).ok_or_else(|| {
-        Failure::Usage(format!(
-            "this home has no chain {name:?}; `palisade chain list` shows its chains, `palisade \
-             chain add` adds one"
-        ))
-    })?;
-    let uris = read_uris(&arguments.file)?;
+    let chain = chain_named(home, name)?;
+    let what = "secret: one secret URI or 0x seed";
+    let uris = read_secrets(&arguments.file, what, |file| import::secret_lines(file))?;
+    let kind =
+        SessionKeyKind { key_type: arguments.r#type.clone(), crypto: arguments.crypto.clone() };
+    let secret = |uri| SessionSecret { kind: kind.clone(), uri };
     let import = SessionImport {
         genesis: chain.genesis.to_string(),
         slot_ms: chain.slot_ms,
-        key_type: arguments.r#type.clone(),
-        crypto: arguments.crypto.clone(),
-        uris,
+        secrets: uris.into_iter().map(secret).collect(),
         fresh: arguments.past.fresh,
     };
     let answer = Target::of(home)?.ask(Request::SessionKeysImport(import))?;
@@ -101,32 +95,37 @@ pub(super) fn floor(home: &Home, arguments: &FloorArguments) -> Done {
     }
 }
 
-fn read_uris(file: &Path) -> Result<Vec<Zeroizing<String>>, Failure> {
+/// The chain of this home with this name.
+pub(super) fn chain_named(home: &Home, name: &str) -> Result<Chain, Failure> {
+    let config = home.read_config()?;
+    let chains = config.substrate_chains().map_err(|error| Failure::Usage(error.to_string()))?;
+    chains.into_iter().find(|chain| chain.name == name).ok_or_else(|| {
+        Failure::Usage(format!(
+            "this home has no chain {name:?}; `palisade chain list` shows its chains, `palisade \
+             chain add` adds one"
+        ))
+    })
+}
+
+/// Secrets in clear from a file, or from standard input for `-`. `what` is a line of it.
+pub(super) fn read_secrets<T>(
+    file: &Path,
+    what: &str,
+    read: impl FnOnce(&mut dyn Read) -> Result<Vec<T>, LineError>,
+) -> Result<Vec<T>, Failure> {
     let named = file.display();
     let cannot = |error: &std::io::Error| Failure::io(format!("cannot read {named}"), error);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES + 1));
-    let most = MAX_FILE_BYTES as u64 + 1;
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    let secrets = if file == Path::new("-") {
+        read(&mut std::io::stdin().lock())
     } else {
-        let open = std::fs::File::open(file).map_err(|error| cannot(&error))?;
-        open.take(most).read_to_end(&mut bytes)
+        read(&mut std::fs::File::open(file).map_err(|error| cannot(&error))?)
     };
-    read.map_err(|error| cannot(&error))?;
-    if MAX_FILE_BYTES < bytes.len() {
-        return Err(Failure::Usage(format!("{named} is longer than {MAX_FILE_BYTES} bytes")));
+    let secrets = secrets.map_err(|error| match &error.problem {
+        LineProblem::Unreadable(io) => cannot(io),
+        _ => Failure::Usage(format!("{named}: {error}")),
+    })?;
+    if secrets.is_empty() {
+        return Err(Failure::Usage(format!("{named} holds no {what} on each line is expected")));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::Usage(format!("{named} is not text: one secret URI on each line")))?;
-    let lines = text.lines().map(str::trim);
-    let uris: Vec<_> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| Zeroizing::new(line.to_owned()))
-        .collect();
-    if uris.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{named} holds no secret: one secret URI or 0x seed on each line is expected"
-        )));
-    }
-    Ok(uris)
+    Ok(secrets)
 }

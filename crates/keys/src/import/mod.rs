@@ -1,7 +1,7 @@
 //! Many keys at once: all of them come in, or none.
 //!
 //! [`plan`] finds the files and their passwords, [`decrypt_all`] opens them in parallel, and
-//! [`raw_hex`] reads secrets in clear, one a line. Invariants: every file at fault is listed, not
+//! [`raw_hex`] and [`secret_lines`] read secrets in clear, one a line. Invariants: every file at fault is listed, not
 //! only the first; the walk through directories is bounded and ends on loops of symbolic links; the
 //! memory that key derivations take together is bounded; errors name files and line numbers, never
 //! their content.
@@ -15,5 +15,5 @@ mod walk;
 pub use decrypt::{ImportedKey, decrypt_all, decrypt_each};
 pub use error::{BadFile, BadFiles, FileProblem, PlanError};
 pub use plan::{Passwords, Plan, plan};
-pub use raw::{RawHexError, RawHexProblem, raw_hex};
+pub use raw::{LineError, LineProblem, raw_hex, secret_lines};
 pub use walk::MAX_FILES;

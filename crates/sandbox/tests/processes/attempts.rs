@@ -112,7 +112,7 @@ pub(crate) fn front() {
 }
 
 pub(crate) fn core() {
-    refuses_all("core", &["accept"]);
+    refuses_all("core", &[]);
 }
 
 fn refuses_all(profile: &str, more: &[&str]) {
@@ -152,15 +152,9 @@ fn running_as_root() -> bool {
 pub(crate) fn play(scene: &Scene) {
     let table: Table = scene.table();
     scene.harden(&table);
-    // Made before the filter, as a guard does.
-    let listener = (scene.act == "accept").then(|| TcpListener::bind(("127.0.0.1", 0)));
     scene.restrict(&table);
     say(READY);
-    let tried = match listener {
-        Some(listener) => listener.and_then(|listener| listener.accept()).map(drop),
-        None => attempt_to(scene),
-    };
-    match tried {
+    match attempt_to(scene) {
         Ok(()) => say("did it"),
         Err(error) => say(&format!("refused: {error}")),
     }

@@ -9,6 +9,7 @@
 
 pub mod client;
 mod execute;
+mod generation;
 mod history;
 mod keys;
 mod past;
@@ -26,7 +27,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use execute::{Parts, execute};
-pub use sessions::{SessionFloor, SessionImport, SessionRow};
+pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs};
+pub use sessions::{SessionFloor, SessionImport, SessionKeyKind, SessionRow, SessionSecret};
 
 use crate::engine::{Engine, Keychain};
 
@@ -63,6 +65,10 @@ pub enum Request {
     },
     /// Take session keys of a Substrate chain in: all of them, or none.
     SessionKeysImport(SessionImport),
+    /// Make new session keys of a Substrate chain, sealed before anything is answered.
+    SessionKeysGenerate(SessionGeneration),
+    /// Prove that session keys that are here belong to an account.
+    SessionKeysProve(SessionProofs),
     /// Say from where a session key of unknown past may sign.
     SessionKeysFloor(SessionFloor),
     /// Take keys out of service, and export their history, which is final from then on.
@@ -136,6 +142,11 @@ pub enum Answer {
         from_now: Vec<String>,
         /// Of these, the ones that sign nothing until a floor is given.
         await_floor: Vec<String>,
+    },
+    /// To [`Request::SessionKeysGenerate`] and [`Request::SessionKeysProve`].
+    SessionKeys {
+        /// In the order asked for.
+        keys: Vec<ProvenKey>,
     },
     /// To [`Request::SessionKeysFloor`].
     FloorSet,

@@ -118,6 +118,9 @@ impl From<SignError> for Denial {
     fn from(error: SignError) -> Self {
         match error {
             SignError::UnknownKey(key) => Self::UnknownKey { asked: format!("secret of {key}") },
+            SignError::DoesNotVerify(_) => Self::bug(
+                "a signature that does not verify was thrown away: check the machine's memory",
+            ),
             _ => Self::bug("signing failed although it was permitted"),
         }
     }

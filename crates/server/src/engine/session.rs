@@ -25,6 +25,8 @@ use crate::policy::{Client, Operation, Policy};
 
 /// Announced headers that wait for their seal. A key seals one a slot; two nodes may hold it.
 const ANNOUNCEMENTS_KEPT: usize = 1_024;
+/// The types of keys that seal blocks.
+const SEALING: [KeyType; 2] = [KeyType::BABE, KeyType::AURA];
 /// Draws of one key within one present slot: two nodes that each look two slots either way and draw
 /// twice a slot need twenty.
 const DRAWS_A_SLOT: u32 = 32;
@@ -71,7 +73,7 @@ pub(super) struct Draws(Mutex<HashMap<KeyId, (Slot, u32)>>);
 impl SessionDuty<'_> {
     fn key_types(&self) -> &'static [KeyType] {
         match self {
-            Self::Seal(_) => &[KeyType::BABE, KeyType::AURA],
+            Self::Seal(_) => &SEALING,
             Self::GrandpaVote(_) => &[KeyType::GRANDPA],
             Self::BabeVrf(_) => &[KeyType::BABE],
             Self::BeefyCommitment(_) => &[KeyType::BEEFY],
@@ -110,8 +112,7 @@ impl Engine {
         header: &[u8],
     ) -> Result<Digest, SessionDenial> {
         let keychain = self.keychain();
-        let types = SessionDuty::Seal(Digest([0; 32])).key_types();
-        let key = find(&keychain, public_key, types)?;
+        let key = find(&keychain, public_key, &SEALING)?;
         Policy::check_session(client, Operation::SessionDuties).map_err(Denial::from)?;
         let chain = self.chain_of(&key)?;
         let read = announcement(header, chain)?;
