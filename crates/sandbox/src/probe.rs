@@ -1,8 +1,8 @@
 //! Tries each measure for real, where that harms nobody: in children of a child.
 //!
-//! The program starts itself again with [`PROBE_ARGUMENT`] and no environment. That process has one
-//! thread, so that it may fork; it forks once for each measure, the child takes the measure and then
-//! does what the measure forbids, and a line on standard output says how that went.
+//! The program starts itself again with [`PROBE_ARGUMENT`] and no environment. That process has
+//! one thread, so that it may fork; it forks once for each measure, the child takes the measure and
+//! then does what the measure forbids, and a line on standard output says how that went.
 //!
 //! Invariants: the process that asks is not changed; a probe that hangs is ended by the kernel; a
 //! probe that says nothing counts as failed.

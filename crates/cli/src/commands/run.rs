@@ -5,8 +5,9 @@ use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
 use super::secure;
-use crate::arguments::{FrontArguments, RunArguments};
+use crate::arguments::RunArguments;
 use crate::logging::LogFormat;
+use crate::secure_arguments::FrontArguments;
 use crate::{Done, Outcome, logging, output, unlock};
 
 pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
@@ -50,6 +51,9 @@ struct Hardening {
 
 impl Stages for Hardening {
     fn one_thread(&mut self) -> Result<(), HomeError> {
+        if self.profile == Profile::Core {
+            secure::report(&self.table);
+        }
         harden_early(&self.plan, &self.table)
             .map_err(|error| HomeError::CouldNot(error.to_string()))
     }

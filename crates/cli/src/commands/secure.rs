@@ -2,15 +2,16 @@
 //! shows it without starting.
 //!
 //! Order in `run`: a clean start → the table → sockets, and the front's process → everything but
-//! system calls, while there is one thread → files and threads → system calls. A missing measure ends the start with exit code 3.
+//! system calls, while there is one thread → files and threads → system calls. A missing measure
+//! ends the start with exit code 3.
 
 use palisade_sandbox::{Facts, Measure, Plan, State, Table, clean_start, judge};
 use palisade_server::admin::MeasureRow;
 use palisade_server::home::Home;
 use palisade_server::named_files;
 
-use crate::arguments::SecureCommand;
 use crate::failure::Failure;
+use crate::secure_arguments::SecureCommand;
 use crate::{Done, Outcome, output};
 
 /// The variables that a guard reads, and the ones that systemd hands over. All others go.
@@ -67,9 +68,23 @@ pub(super) fn start_clean(allowed: &[Measure]) -> Result<(), Failure> {
     })
 }
 
-/// Tries all measures and writes the table to the log. A missing one ends the start.
+/// Tries all measures. A missing one ends the start, with the whole table in the log.
 pub(super) fn table(home: &Home, allowed: &[Measure]) -> Result<Table, Failure> {
     let table = judge(&Facts::gather(Some(home.path())), allowed);
+    let missing: Vec<String> = table.missing().map(in_words).collect();
+    if missing.is_empty() {
+        return Ok(table);
+    }
+    report(&table);
+    Err(Failure::CouldNot(format!(
+        "the guard does not start, because this machine does not protect its keys:\n{}\n\
+         `palisade secure check` shows all measures",
+        missing.join("\n")
+    )))
+}
+
+/// Writes the table to the log.
+pub(super) fn report(table: &Table) {
     for row in &table.measures {
         let (measure, state, why) = (row.measure.name(), row.state.name(), row.reason.as_str());
         let remedy = row.remedy.as_deref().unwrap_or_default();
@@ -84,15 +99,6 @@ pub(super) fn table(home: &Home, allowed: &[Measure]) -> Result<Table, Failure> 
             "THIS GUARD RUNS AS ROOT. That is for development: whoever breaks it has the machine"
         );
     }
-    let missing: Vec<String> = table.missing().map(in_words).collect();
-    if missing.is_empty() {
-        return Ok(table);
-    }
-    Err(Failure::CouldNot(format!(
-        "the guard does not start, because this machine does not protect its keys:\n{}\n\
-         `palisade secure check` shows all measures",
-        missing.join("\n")
-    )))
 }
 
 fn in_words(row: &palisade_sandbox::Row) -> String {
