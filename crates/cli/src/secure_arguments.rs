@@ -13,7 +13,7 @@ The measures are tried in a process of their own; nothing is changed and no home
 
 Examples:
   palisade secure check
-  palisade secure check --allow-unhardened=landlock-files")]
+  palisade secure check --allow-unhardened landlock-files")]
     Check {
         /// Print JSON
         #[arg(long)]
