@@ -10,7 +10,7 @@ mod commands;
 mod failure;
 mod logging;
 mod output;
-mod secure_arguments;
+mod run_arguments;
 mod session_arguments;
 mod target;
 mod unlock;

@@ -130,6 +130,7 @@ const NOT_CODES: &[&str] = &[
     "keys-loaded",
     "no-referrer",
     "no-store",
+    "palisade-session-history",
     "slashing-protection-db-health-check",
 ];
 
@@ -228,14 +229,19 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     }
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 18] = [
     "init",
     "run",
     "secure check",
     "keys import",
     "keys import-raw",
     "keys list",
+    "keys generate",
+    "keys prove",
+    "keys floor",
     "keys remove",
+    "chain add",
+    "chain list",
     "history export",
     "history import",
     "stop-line",

@@ -30,6 +30,16 @@ pub(super) fn run(home: &Home, command: KeysCommand) -> Done {
 }
 
 fn import(home: &Home, arguments: ImportArguments) -> Done {
+    if let Some(name) = arguments.chain.strip_prefix("substrate:") {
+        return sessions::import_node(home, name, &arguments);
+    }
+    if arguments.chain != "ethereum" || !arguments.keys.is_empty() {
+        return Err(Failure::Usage(format!(
+            "this version takes --chain ethereum, or --chain substrate:NAME with or without \
+             --keys, not --chain {:?}",
+            arguments.chain
+        )));
+    }
     // Everything that can be wrong without decrypting is found before minutes of decrypting.
     let past = past(&arguments.past)?;
     let mut target = Target::of(home)?;

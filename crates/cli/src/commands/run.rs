@@ -5,9 +5,8 @@ use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
 use super::secure;
-use crate::arguments::RunArguments;
 use crate::logging::LogFormat;
-use crate::secure_arguments::FrontArguments;
+use crate::run_arguments::{FrontArguments, RunArguments};
 use crate::{Done, Outcome, logging, output, unlock};
 
 pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {

@@ -11,7 +11,7 @@ use palisade_server::home::Home;
 use palisade_server::named_files;
 
 use crate::failure::Failure;
-use crate::secure_arguments::SecureCommand;
+use crate::run_arguments::SecureCommand;
 use crate::{Done, Outcome, output};
 
 /// The variables that a guard reads, and the ones that systemd hands over. All others go.

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 pub use reload::{Reloader, Turn};
 pub use reply::ErrorBody;
+pub use rpc::OPENRPC;
 pub(crate) use rpc::instead as rpc_instead;
 pub use watching::{ConsoleState, DecisionRow};
 

@@ -73,6 +73,9 @@ struct OwnershipParameters {
     owner: HexBytes,
 }
 
+/// The description of this interface, as `rpc.discover` gives it (OpenRPC 1.3).
+pub const OPENRPC: &str = include_str!("openrpc.json");
+
 /// An error object.
 struct RpcError {
     number: i32,
@@ -164,6 +167,8 @@ async fn dispatch(engine: &Engine, client: &Client, call: Call<'_>) -> Result<Va
             let proof = engine.sign_session(client, &given.public_key.0, duty).await?;
             Ok(json!({ "proof": proof.to_string() }))
         }
+        "rpc.discover" => serde_json::from_str(OPENRPC)
+            .map_err(|_| SessionDenial::from(Denial::bug("openrpc.json is no JSON")).into()),
         _ => Err(plain(-32601, "no-such-method", "this guard has no such method")),
     }
 }
