@@ -26,6 +26,7 @@ mod races;
 mod resilience;
 mod rpc_bad_input;
 mod rpc_clients;
+mod rpc_generate;
 mod rpc_races;
 mod rpc_socket;
 mod secrets;

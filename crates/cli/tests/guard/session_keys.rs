@@ -20,10 +20,12 @@ const GENESIS: &str = "0xabababababababababababababababababababababababababababa
 const OTHER_GENESIS: &str = "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 /// //Alice on a chain with the usual prefix.
 const OWNER: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-const OWNER_HEX: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
-const ED25519_ALICE: &str = "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
+pub(super) const OWNER_HEX: &str =
+    "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+pub(super) const ED25519_ALICE: &str =
+    "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
-fn home() -> TestHome {
+pub(super) fn home() -> TestHome {
     let home = TestHome::empty();
     home.succeeds(&["chain", "add", "mini", "--genesis", GENESIS, "--slot-ms", "6000"]);
     home.succeeds(&["chain", "add", "other", "--genesis", OTHER_GENESIS, "--slot-ms", "6000"]);
@@ -39,7 +41,7 @@ fn generate(home: &TestHome, types: &str) -> Value {
     json_of(home, &["keys", "generate", "--chain", "substrate:mini", "--keys", types])
 }
 
-fn call(guard: &Guard, method: &str, params: Value) -> Value {
+pub(super) fn call(guard: &Guard, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     guard.request("POST", "/rpc", &[], &body.to_string()).json()
 }
@@ -51,18 +53,18 @@ fn vote(guard: &Guard, public_key: &str, content: u8, round: u64) -> Value {
     call(guard, "palisade_grandpaVote", json!({ "publicKey": public_key, "payload": payload }))
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(super) fn bytes(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().unwrap().strip_prefix("0x").unwrap()).unwrap()
 }
 
-fn listed(home: &TestHome) -> BTreeSet<String> {
+pub(super) fn listed(home: &TestHome) -> BTreeSet<String> {
     let rows = json_of(home, &["keys", "list"]);
     let rows = rows.as_array().unwrap().iter();
     rows.map(|row| format!("{}={}", row["type"], row["public_key"]).replace('"', "")).collect()
 }
 
 /// As `sp_runtime::traits::OpaqueKeys::ownership_proof_is_valid` does.
-fn verify(key_type: &str, public_key: &[u8], statement: &[u8], proof: &[u8]) -> bool {
+pub(super) fn verify(key_type: &str, public_key: &[u8], statement: &[u8], proof: &[u8]) -> bool {
     match key_type {
         "gran" => {
             let key = ed25519_dalek::VerifyingKey::from_bytes(public_key.try_into().unwrap());

@@ -12,6 +12,7 @@ mod key_manager;
 mod reload;
 mod reply;
 mod rpc;
+mod rpc_generate;
 mod rpc_message;
 mod rpc_socket;
 mod sign;

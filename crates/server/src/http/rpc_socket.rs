@@ -22,7 +22,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::identity::RecognisedClient;
 use super::{BodyBudget, Shared, reply, rpc};
-use crate::engine::Engine;
 use crate::listener::ConnectionLife;
 use crate::policy::Client;
 
@@ -68,9 +67,9 @@ pub(super) async fn open(
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
         let session = Session {
             socket,
-            engine: Arc::clone(&shared.engine),
             client: client.0,
             budget: shared.body_budget.clone(),
+            shared,
             under_way: JoinSet::new(),
             has_spoken: true,
         };
@@ -81,7 +80,7 @@ pub(super) async fn open(
 /// One open socket.
 struct Session {
     socket: WebSocket,
-    engine: Arc<Engine>,
+    shared: Shared,
     client: Arc<Client>,
     budget: BodyBudget,
     under_way: JoinSet<Option<String>>,
@@ -137,14 +136,14 @@ impl Session {
             return self.send(rpc::overloaded(&body)).await;
         }
         if SHORT_BYTES < body.len() {
-            let answer = rpc::answer_to(&self.engine, &self.client, &body).await;
+            let answer = rpc::answer_to(&self.shared, &self.client, &body).await;
             drop((body, room));
             return self.send(answer).await;
         }
         // A copy: what arrived is a part of a buffer that is larger than it.
         let body = body.to_vec();
-        let (engine, client) = (Arc::clone(&self.engine), Arc::clone(&self.client));
-        self.under_way.spawn(async move { rpc::answer_to(&engine, &client, &body).await });
+        let (shared, client) = (self.shared.clone(), Arc::clone(&self.client));
+        self.under_way.spawn(async move { rpc::answer_to(&shared, &client, &body).await });
         Ok(())
     }
 
@@ -170,7 +169,7 @@ impl Session {
     }
 
     fn check_policy(&self) -> Result<(), Ended> {
-        if self.engine.policy().holds(&self.client) {
+        if self.shared.engine.policy().holds(&self.client) {
             return Ok(());
         }
         Err(Ended::ByUs("the policy was read anew"))
