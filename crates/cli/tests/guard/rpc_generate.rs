@@ -52,6 +52,7 @@ fn requests_for_new_keys_that_are_none_make_none() {
     home.configure("\nkeys = [\"few\"]", "");
     guard.kill();
     let guard = home.start();
+    let of_28 = format!("0x{}", "07".repeat(28));
     for (params, code) in [
         (json!({ "keyTypes": ["gran"] }), "invalid-parameters"),
         (json!({ "keyTypes": ["gran"], "chain": "absent" }), "invalid-parameters"),
@@ -62,10 +63,7 @@ fn requests_for_new_keys_that_are_none_make_none() {
         (json!({ "keyTypes": ["gran", "gran"], "chain": "mini" }), "invalid-request"),
         (json!({ "keyTypes": ["imon"], "chain": "mini" }), "unsupported-key-type"),
         (json!({ "keyTypes": ["gran"], "chain": "mini", "owner": "0x" }), "bad-owner"),
-        (
-            json!({ "keyTypes": ["gran"], "chain": "mini", "owner": format!("0x{}", "07".repeat(28)) }),
-            "bad-owner",
-        ),
+        (json!({ "keyTypes": ["gran"], "chain": "mini", "owner": of_28 }), "bad-owner"),
     ] {
         let refused = rpc_generate(&home, &guard, params.clone());
         assert_eq!(refused["error"]["code"], -32602, "{params}: {refused}");
