@@ -22,6 +22,7 @@ mod contract;
 mod hardening;
 mod key_manager;
 mod openapi;
+mod openrpc;
 mod races;
 mod resilience;
 mod rpc_bad_input;

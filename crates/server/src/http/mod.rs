@@ -30,6 +30,7 @@ pub use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub use reload::Reloader;
 pub use reply::ErrorBody;
+pub use rpc::OPENRPC;
 
 use crate::admin::Administrator;
 use crate::engine::Engine;

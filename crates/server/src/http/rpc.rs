@@ -77,6 +77,9 @@ struct OwnershipParameters {
     owner: HexBytes,
 }
 
+/// The description of this interface, as `rpc.discover` gives it (OpenRPC 1.3).
+pub const OPENRPC: &str = include_str!("openrpc.json");
+
 /// An error object.
 pub(super) struct RpcError {
     number: i32,
@@ -184,6 +187,8 @@ async fn dispatch(shared: &Shared, client: &Client, call: Call<'_>) -> Result<Va
         "palisade_generateSessionKeys" => {
             rpc_generate::generate(shared, client, read(call.params)?).await
         }
+        "rpc.discover" => serde_json::from_str(OPENRPC)
+            .map_err(|_| SessionDenial::from(Denial::bug("openrpc.json is no JSON")).into()),
         _ => Err(plain(-32601, "no-such-method", "this guard has no such method")),
     }
 }

@@ -85,6 +85,7 @@ impl From<AdminError> for RpcError {
         let number = match error.fault {
             Fault::Usage => -32602,
             Fault::Refused => -32010,
+            Fault::CouldNot if error.code == "internal-error" => -32603,
             Fault::CouldNot => -32013,
         };
         plain(number, &error.code, error.message)
