@@ -31,6 +31,7 @@ mod rpc_generate;
 mod rpc_races;
 mod rpc_socket;
 mod secrets;
+mod session_custody;
 mod session_keys;
 mod snapshots;
 mod substrate;
