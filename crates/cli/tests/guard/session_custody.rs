@@ -122,3 +122,45 @@ fn a_key_that_left_is_judged_by_its_past() {
     assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object(), "the same vote again");
     assert!(vote(&guard, ED25519_ALICE, 2, 10)["result"].is_object());
 }
+
+#[test]
+fn a_history_that_was_changed_is_refused_whole() {
+    let home = home();
+    let directory = node_keystore(&home);
+    let directory = directory.to_str().unwrap();
+    let import = |home: &TestHome, past: &[&str]| {
+        let what = ["keys", "import", "--chain", "substrate:mini", "--keys", "gran,babe"];
+        home.run(&[&what, past, &[directory]].concat())
+    };
+    assert!(import(&home, &["--fresh"]).status.success());
+    let remove = ["keys", "remove", "--after-session-change", ED25519_ALICE, OWNER_HEX];
+    let history = json_of(&home, &remove)["history"].as_str().unwrap().to_owned();
+    let right: Value = serde_json::from_slice(&fs::read(&history).unwrap()).unwrap();
+    assert_eq!(right["keys"].as_array().unwrap().len(), 2);
+    let elsewhere = super::session_keys::home();
+    let file = elsewhere.beside("changed.json");
+    let other = json!(format!("0x{}", "cd".repeat(32)));
+    let changes: [(&str, &dyn Fn(&mut Value)); 10] = [
+        ("version 2", &|file| file["version"] = json!(2)),
+        ("eip-3076", &|file| file["format"] = json!("eip-3076")),
+        ("does not read", &|file| file["keys"][0]["extra"] = json!(1)),
+        ("does not read", &|file| file["keys"] = json!({})),
+        ("is not hex", &|file| file["keys"][0]["public_key"] = json!("0x0")),
+        ("its record is not one", &|file| file["keys"][0]["record"] = json!("0x0102")),
+        ("its record is not one", &|file| file["keys"][0]["record"] = json!("?")),
+        ("another chain", &|file| file["keys"][0]["summary"]["genesis"] = other.clone()),
+        ("before", &|file| file["keys"][1] = file["keys"][0].clone()),
+        ("does not name", &|file| drop(file["keys"].as_array_mut().unwrap().pop())),
+    ];
+    for (said, change) in changes {
+        let mut changed = right.clone();
+        change(&mut changed);
+        fs::write(&file, changed.to_string()).unwrap();
+        let refused = import(&elsewhere, &["--history", file.to_str().unwrap()]);
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}: {error}");
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    assert!(listed(&elsewhere).is_empty());
+    assert!(import(&elsewhere, &["--history", &history]).status.success());
+}
