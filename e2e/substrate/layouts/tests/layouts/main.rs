@@ -13,7 +13,9 @@
 
 mod commitments;
 mod headers;
+mod records;
 mod seals;
+mod statements;
 mod support;
 mod votes;
 mod vrf;
