@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::logging::LogFormat;
+use crate::session_arguments::{GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
 One of three words says what is known of the keys' past:
@@ -17,7 +18,12 @@ A wrong --fresh can get a validator slashed. Stop the old signer first, for good
 
 Examples:
   palisade keys import --password-file password.txt --fresh validator_keys/
-  palisade keys import --passwords secrets/ --history protection.json keystores/";
+  palisade keys import --passwords secrets/ --history protection.json keystores/
+  palisade keys import --chain substrate:polkadot --from-now chains/polkadot/keystore
+
+A Substrate node's keystore is read and left as it is: stop that node for good, then delete the
+files yourself. A password (--password-file) is needed only if the node runs with one. Session keys
+take as --history the file that `palisade keys remove` wrote.";
 
 const RAW_HELP: &str = "\
 Blank lines and lines that start with # are skipped. Do not leave secrets in clear on a disk: pipe
@@ -39,6 +45,7 @@ Exit status:
   1  the answer is no: refused, a check failed, or a named key is not here
   2  usage or configuration error; nothing was done
   3  could not do it (disk, network, permission); nothing is half-done
+  4  the guard ended itself; look at the host before you start it again
 
 A first guard:
   palisade init --network hoodi
@@ -61,6 +68,9 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Serve validator clients until SIGTERM
     Run(RunArguments),
+    /// The process that `run` starts for the network; not to be started by hand
+    #[command(hide = true, name = "network-front")]
+    Front(FrontArguments),
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -137,6 +147,13 @@ pub(crate) struct RunArguments {
 }
 
 #[derive(Args)]
+pub(crate) struct FrontArguments {
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Args)]
 pub(crate) struct JsonArguments {
     /// Print JSON
     #[arg(long)]
@@ -145,10 +162,15 @@ pub(crate) struct JsonArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Import EIP-2335 keystores: all of them, or none
+    /// Import EIP-2335 keystores, or a Substrate node's keystore: all of it, or nothing
     Import(ImportArguments),
     /// Import secret keys in clear, one on each line of a file
     ImportRaw(ImportRawArguments),
+    /// Make new session keys for a Substrate chain; the old ones stay
+    #[command(visible_alias = "rotate")]
+    Generate(GenerateArguments),
+    /// Prove that session keys belong to an account, and print the call that announces them
+    Prove(ProveArguments),
     /// List the keys of this home
     List(JsonArguments),
     /// Remove keys; their history is exported to a file first
@@ -225,7 +247,7 @@ pub(crate) struct PastArguments {
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// What they signed: an EIP-3076 file that names every key
+    /// What they signed: an EIP-3076 file, or a file of `keys remove`, that names every key
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) history: Option<PathBuf>,
 
@@ -237,6 +259,14 @@ pub(crate) struct PastArguments {
 #[derive(Args)]
 #[command(after_help = PAST_HELP)]
 pub(crate) struct ImportArguments {
+    /// The chain: ethereum, or substrate:NAME with a NAME of `palisade chain list`
+    #[arg(long, value_name = "CHAIN", default_value = "ethereum", hide_default_value = true)]
+    pub(crate) chain: String,
+
+    /// Of a Substrate node's keystore, take only these key types
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    pub(crate) keys: Vec<String>,
+
     /// A file with the password of all keystores; without it, it is asked for
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "passwords")]
@@ -253,7 +283,7 @@ pub(crate) struct ImportArguments {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Keystores, or directories of them
+    /// Keystores, or directories of them; for a Substrate chain, a node's keystore directory
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -287,12 +317,17 @@ pub(crate) struct ImportRawArguments {
 
 #[derive(Args)]
 #[command(after_help = "\
-The history goes to removed-TIME-history.json in the home, and is on disk before a key is gone.
-The records stay in the home. Exit status 1: a named key was not here.")]
+The history goes to removed-TIME-history.json in the home (removed-TIME-session-history.json for
+session keys), and is on disk before a key is gone. The records stay in the home. Exit status 1: a
+named key was not here.")]
 pub(crate) struct RemoveArguments {
     /// Public keys, hex
     #[arg(required = true, value_name = "PUBKEY")]
     pub(crate) public_keys: Vec<String>,
+
+    /// For session keys: the chain has taken other keys, and the session of these is over
+    #[arg(long)]
+    pub(crate) after_session_change: bool,
 
     /// Print JSON
     #[arg(long)]

@@ -33,7 +33,18 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(completions, help, history, homes, keystores, raw_keys, running, stop_line, unlock);
+transcripts!(
+    completions,
+    help,
+    history,
+    homes,
+    keystores,
+    raw_keys,
+    running,
+    session_keys,
+    stop_line,
+    unlock
+);
 
 #[test]
 fn every_transcript_is_run() {

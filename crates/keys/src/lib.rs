@@ -43,7 +43,9 @@ pub use password::{Password, PasswordError};
 pub use ring::{KeyRing, SignError};
 pub use scheme::{Scheme, key_id};
 pub use secret_uri::SecretUriError;
-pub use session::{SessionPublicKey, SessionPublicKeyError, SessionSecretKey, SessionSignature};
+pub use session::{
+    GenerateError, SessionPublicKey, SessionPublicKeyError, SessionSecretKey, SessionSignature,
+};
 pub use signature::Signature;
 pub use unlock::{UnlockError, UnlockFileSecret, UnlockSecret};
 pub use vault::{Added, NewKey, Removed, UnlockKind, Vault, VaultError};

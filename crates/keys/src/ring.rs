@@ -32,6 +32,8 @@ pub enum SignError {
     OtherMessage(KeyId),
     /// The permit's key does not sign messages of this kind.
     OtherScheme(KeyId),
+    /// The signature that was made does not verify, and was thrown away: a fault of this machine.
+    DoesNotVerify(KeyId),
 }
 
 impl KeyRing {
@@ -83,7 +85,7 @@ impl KeyRing {
         if public_key.ledger_id(key_type) != id || message.digest() != permit.digest() {
             return Err(SignError::OtherMessage(id));
         }
-        key.sign(message).ok_or(SignError::OtherScheme(id))
+        key.sign(id, message)
     }
 
     /// Signs a message that took several decisions: there must be a permit for each part of it, in
@@ -107,7 +109,7 @@ impl KeyRing {
         if parts < 2 || !(0..parts).zip(&permits).all(is_part) {
             return Err(SignError::OtherMessage(id));
         }
-        key.sign(message).ok_or(SignError::OtherScheme(id))
+        key.sign(id, message)
     }
 
     /// The public key of each session key, in no particular order.
@@ -150,6 +152,11 @@ impl fmt::Display for SignError {
                 write!(f, "key {key}: not the key and message that were permitted")
             }
             Self::OtherScheme(key) => write!(f, "key {key} does not sign messages of this kind"),
+            Self::DoesNotVerify(key) => write!(
+                f,
+                "key {key}: the signature that was made does not verify, so it was thrown away; \
+                 check this machine's memory and processor"
+            ),
         }
     }
 }

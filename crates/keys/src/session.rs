@@ -2,21 +2,22 @@
 //!
 //! Invariants: a [`SessionSecretKey`] can be neither printed nor copied, and is wiped when dropped;
 //! one key and one message give one signature, byte for byte, in every process and release: two
-//! different seals of one block would be an equivocation on the chain. Each sr25519 signature and
-//! each draw is verified before it leaves: two that share a nonce and differ by a fault give the
-//! key away.
+//! different seals of one block would be an equivocation on the chain. Each signature and each draw
+//! is verified before it leaves: two that share a nonce and differ by a fault give the key away.
 
 use std::fmt;
 
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, Verifier as _};
+use k256::ecdsa::VerifyingKey;
 use palisade_protect::{BabeVrf, KeyId, KeyType, Message};
 use schnorrkel::context::attach_rng;
 use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey, signing_context};
 use sha3::Digest as _;
 use zeroize::Zeroizing;
 
+use crate::any::in_clear;
 use crate::secret_uri::{self, SecretUriError, Seed};
-use crate::{Scheme, key_id};
+use crate::{Scheme, SignError, key_id};
 
 /// The context of every sr25519 signature (`sp_core::sr25519`).
 const SIGNING_CONTEXT: &[u8] = b"substrate";
@@ -28,17 +29,23 @@ const PRE_HASH_BYTES: usize = 32;
 /// A session key's public half: 32 bytes, or 33 for ECDSA (compressed).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionPublicKey {
-    scheme: SchemeOrder,
+    scheme: Scheme,
     bytes: [u8; LONGEST_PUBLIC_KEY],
 }
-
-/// A scheme by its tag, so that public keys have an order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct SchemeOrder(u8);
 
 /// The bytes are not a session public key of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPublicKeyError;
+
+/// Why no new key was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The operating system gave no randomness.
+    NoRandomness,
+    /// What it gave is no key of the scheme: never, in practice.
+    NotAKey(SecretUriError),
+}
 
 /// A session key's secret half.
 pub struct SessionSecretKey {
@@ -95,25 +102,25 @@ impl SessionPublicKey {
         }
         let mut padded = [0; LONGEST_PUBLIC_KEY];
         padded.get_mut(..bytes.len()).ok_or(SessionPublicKeyError)?.copy_from_slice(bytes);
-        Ok(Self { scheme: SchemeOrder(scheme.tag()), bytes: padded })
+        Ok(Self { scheme, bytes: padded })
     }
 
     /// Its scheme.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        Scheme::from_tag(self.scheme.0).unwrap_or(Scheme::Sr25519)
+        self.scheme
     }
 
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.scheme().public_key_bytes()).unwrap_or(&self.bytes)
+        self.bytes.get(..self.scheme.public_key_bytes()).unwrap_or(&self.bytes)
     }
 
     /// The vault's name for it.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        key_id(self.scheme(), self.as_bytes())
+        key_id(self.scheme, self.as_bytes())
     }
 
     /// The ledger's name for it as a key of this type: one key may be for several, and each has a
@@ -141,12 +148,11 @@ impl SessionSecretKey {
     /// A new key from the operating system's randomness.
     ///
     /// # Errors
-    /// [`SecretUriError::OutOfRange`] when there is no randomness, or (never, in practice) when it
-    /// is no key.
-    pub fn generate(scheme: Scheme) -> Result<Self, SecretUriError> {
+    /// [`GenerateError`]
+    pub fn generate(scheme: Scheme) -> Result<Self, GenerateError> {
         let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|_| SecretUriError::OutOfRange)?;
-        Self::from_seed(scheme, seed)
+        getrandom::fill(&mut *seed).map_err(|_| GenerateError::NoRandomness)?;
+        Self::from_seed(scheme, seed).map_err(GenerateError::NotAKey)
     }
 
     pub(crate) fn from_seed(scheme: Scheme, seed: Seed) -> Result<Self, SecretUriError> {
@@ -176,34 +182,46 @@ impl SessionSecretKey {
         self.public_key
     }
 
+    /// The secret in clear, as the secret URI of its seed: for handing a key to another process of
+    /// this guard. It must never reach a log, an argument or a file.
+    #[must_use]
+    pub fn to_uri(&self) -> Zeroizing<String> {
+        in_clear(&self.seed)
+    }
+
     /// The 32 bytes to seal.
     pub(crate) fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
 
-    /// `None` when a key of this scheme does not sign such messages, or its signature is wrong.
-    pub(crate) fn sign(&self, message: &Message<'_>) -> Option<SessionSignature> {
+    /// Signs what the permit for `permitted` allows.
+    pub(crate) fn sign(
+        &self,
+        permitted: KeyId,
+        message: &Message<'_>,
+    ) -> Result<SessionSignature, SignError> {
+        let other_scheme = SignError::OtherScheme(permitted);
         // Signed as it is, it would be a seal as well, of a block that no rule has judged. No
         // payload that a chain knows has this length.
         if matches!(message, Message::Payload(bytes) if bytes.len() == PRE_HASH_BYTES) {
-            return None;
+            return Err(other_scheme);
         }
-        let bytes = match (&self.pair, message) {
-            (Pair::Sr25519(pair), Message::PreHash(hash)) => sign_sr25519(pair, hash)?,
-            (Pair::Sr25519(pair), Message::Payload(bytes)) => sign_sr25519(pair, bytes)?,
-            (Pair::Sr25519(pair), Message::BabeVrf(input)) => draw(pair, input)?,
-            (Pair::Ed25519(key), Message::PreHash(hash)) => key.sign(hash).to_vec(),
-            (Pair::Ed25519(key), Message::Payload(bytes)) => key.sign(bytes).to_vec(),
+        let verified = match (&self.pair, message) {
+            (Pair::Sr25519(pair), Message::PreHash(hash)) => sign_sr25519(pair, hash),
+            (Pair::Sr25519(pair), Message::Payload(bytes)) => sign_sr25519(pair, bytes),
+            (Pair::Sr25519(pair), Message::BabeVrf(input)) => draw(pair, input),
+            (Pair::Ed25519(key), Message::PreHash(hash)) => sign_ed25519(key, hash),
+            (Pair::Ed25519(key), Message::Payload(bytes)) => sign_ed25519(key, bytes),
             (Pair::Ecdsa(key), Message::Keccak(bytes)) => {
-                sign_ecdsa(key, &sha3::Keccak256::digest(bytes))?
+                sign_ecdsa(key, &sha3::Keccak256::digest(bytes))
             }
             (Pair::Ecdsa(key), Message::Payload(bytes)) => {
                 use blake2::digest::consts::U32;
-                sign_ecdsa(key, &blake2::Blake2b::<U32>::digest(bytes))?
+                sign_ecdsa(key, &blake2::Blake2b::<U32>::digest(bytes))
             }
-            _ => return None,
+            _ => return Err(other_scheme),
         };
-        Some(SessionSignature(bytes))
+        verified.map(SessionSignature).ok_or(SignError::DoesNotVerify(permitted))
     }
 }
 
@@ -224,9 +242,19 @@ fn sign_sr25519(pair: &Keypair, message: &[u8]) -> Option<Vec<u8>> {
     Some(signature.to_bytes().to_vec())
 }
 
+fn sign_ed25519(key: &ed25519_dalek::SigningKey, message: &[u8]) -> Option<Vec<u8>> {
+    let signature = key.sign(message);
+    key.verifying_key().verify(message, &signature).ok()?;
+    Some(signature.to_vec())
+}
+
 /// RFC 6979 nonces; `sp_core::ecdsa` signs the BLAKE2b-256 hash of a message, BEEFY its Keccak-256.
 fn sign_ecdsa(key: &k256::ecdsa::SigningKey, hash: &[u8]) -> Option<Vec<u8>> {
     let (signature, recovery) = key.sign_prehash_recoverable(hash).ok()?;
+    let signer = VerifyingKey::recover_from_prehash(hash, &signature, recovery).ok()?;
+    if signer != *key.verifying_key() {
+        return None;
+    }
     let mut bytes = signature.to_bytes().to_vec();
     bytes.push(recovery.to_byte());
     Some(bytes)
@@ -284,6 +312,17 @@ impl fmt::Debug for SessionPublicKey {
         fmt::Display::fmt(self, f)
     }
 }
+
+impl fmt::Display for GenerateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRandomness => f.write_str("the operating system gave no randomness"),
+            Self::NotAKey(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for GenerateError {}
 
 impl fmt::Display for SessionPublicKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use palisade_keys::import::{
-    BadFiles, FileProblem, ImportedKey, Passwords, PlanError, RawHexProblem, decrypt_all, plan,
+    BadFiles, FileProblem, ImportedKey, LineProblem, Passwords, PlanError, decrypt_all, plan,
     raw_hex,
 };
 use palisade_keys::keystore::{self, Kdf, KeystoreError};
@@ -263,5 +263,5 @@ fn raw_hex_refuses_a_key_given_twice() {
     let line = secret(0).to_hex();
     let text = format!("{0}\n\n{0}", line.as_str());
     let error = raw_hex(text.as_bytes()).err().unwrap();
-    assert!(matches!((error.line, error.problem), (3, RawHexProblem::SameKeyAsLine(1))));
+    assert!(matches!((error.line, error.problem), (3, LineProblem::SameKeyAsLine(1))));
 }

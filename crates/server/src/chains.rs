@@ -1,11 +1,10 @@
 //! `[[chain]]` of `palisade.toml`: the Substrate chains that a home signs for.
 //!
 //! Invariants: a name and a genesis hash stand once each; a chain is only ever added to the file's
-//! end, in one durable rename, so that a crash leaves the old file or the new one.
+//! end, in one durable rename under a lock, so that a crash leaves the old file or the new one, and
+//! of two additions at once neither is lost.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use palisade_protect::Digest;
@@ -13,6 +12,7 @@ use palisade_substrate::{AddressRule, BlockNumberBits, Chain, DiscoveryPolicy, P
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
+use crate::home::{HomeError, could_not, sync_parent, write_new};
 
 /// `[[chain]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -79,10 +79,8 @@ impl ChainEntry {
         if self.name.is_empty() || 64 < self.name.len() || !self.name.bytes().all(is_word) {
             return Err(fail("a name has 1 to 64 lowercase letters, digits and dashes"));
         }
-        let digits = self.genesis.strip_prefix("0x").unwrap_or(&self.genesis);
-        let mut genesis = [0; 32];
-        hex::decode_to_slice(digits, &mut genesis)
-            .map_err(|_| fail("the genesis hash has 64 hex digits"))?;
+        let genesis =
+            genesis_of(&self.genesis).ok_or_else(|| fail("the genesis hash has 64 hex digits"))?;
         if !(100..=600_000).contains(&self.slot_ms) {
             return Err(fail("the slot duration is from 100 to 600000 milliseconds"));
         }
@@ -94,7 +92,7 @@ impl ChainEntry {
         let (name, slot_ms) = (self.name.clone(), self.slot_ms);
         let discovery = self.authority_discovery.as_ref().map(DiscoveryEntry::policy);
         let discovery = discovery.transpose().map_err(|why| fail(&why))?;
-        Ok(Chain { name, genesis: Digest(genesis), slot_ms, block_number, discovery })
+        Ok(Chain { name, genesis, slot_ms, block_number, discovery })
     }
 
     fn text(&self) -> String {
@@ -128,25 +126,36 @@ impl Config {
     }
 }
 
-/// Adds a chain to the file at `path`.
+/// Adds a chain to the file at `path`. Additions of several processes happen one after the other.
 ///
 /// # Errors
-/// The text of the problem, with whether it is the operator's ([`ConfigError`]) or the disk's.
-pub fn add(path: &Path, entry: &ChainEntry) -> Result<Result<Chain, ConfigError>, std::io::Error> {
-    let before = fs::read_to_string(path)?;
-    let after = format!("{}{}", before.trim_end_matches('\n').to_owned() + "\n", entry.text());
-    let chain = match entry.chain().and_then(|chain| Config::parse(&after).map(|_| chain)) {
-        Ok(chain) => chain,
-        Err(error) => return Ok(Err(error)),
-    };
+/// [`HomeError::Configuration`] for a chain that cannot be used or that is there, or the disk's
+/// [`HomeError::CouldNot`]; the file is then as it was.
+pub fn add(path: &Path, entry: &ChainEntry) -> Result<Chain, HomeError> {
+    let unusable = |error: ConfigError| HomeError::Configuration(error.to_string());
+    let chain = entry.chain().map_err(unusable)?;
+    // The home's own lock is the running guard's; a directory's is nobody's, and ends with the
+    // process.
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let _turn = fs::File::open(directory)
+        .and_then(|directory| directory.lock().map(|()| directory))
+        .map_err(|error| could_not("lock", directory, &error))?;
+    let before = fs::read_to_string(path).map_err(|error| could_not("read", path, &error))?;
+    let after = format!("{}\n{}", before.trim_end_matches('\n'), entry.text());
+    Config::parse(&after).map_err(unusable)?;
     let staging = path.with_extension("toml.new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
-    file.write_all(after.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&staging, path)?;
-    if let Some(parent) = path.parent() {
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(Ok(chain))
+    // Of an addition that was cut off.
+    drop(fs::remove_file(&staging));
+    write_new(&staging, 0o600, after.as_bytes())?;
+    fs::rename(&staging, path).map_err(|error| could_not("rename", &staging, &error))?;
+    sync_parent(path)?;
+    Ok(chain)
+}
+
+/// Reads a genesis hash: 64 hex digits, with or without `0x`.
+#[must_use]
+pub fn genesis_of(text: &str) -> Option<Digest> {
+    let mut genesis = [0; 32];
+    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis).ok()?;
+    Some(Digest(genesis))
 }

@@ -84,6 +84,8 @@ pub enum HomeError {
     InUse(LockError),
     /// The disk, the store or the vault said no.
     CouldNot(String),
+    /// The guard ended itself, and must not start again before somebody has looked.
+    Unsafe(String),
 }
 
 impl Home {
@@ -167,9 +169,30 @@ impl Home {
     /// # Errors
     /// [`HomeError`] says what is in the way and what to do.
     pub fn open(&self, unlock: &UnlockSecret) -> Result<OpenHome, HomeError> {
-        self.must_exist()?;
-        let lock = HomeLock::acquire(&self.0).map_err(HomeError::InUse)?;
+        let lock = self.lock()?;
         let config = self.read_config()?;
+        self.open_locked(lock, config, unlock)
+    }
+
+    /// Takes the home for this process.
+    ///
+    /// # Errors
+    /// [`HomeError`] when there is none, or another process has it.
+    pub fn lock(&self) -> Result<HomeLock, HomeError> {
+        self.must_exist()?;
+        HomeLock::acquire(&self.0).map_err(HomeError::InUse)
+    }
+
+    /// Opens everything in a home that is locked, and whose configuration was read.
+    ///
+    /// # Errors
+    /// [`HomeError`] says what is in the way and what to do.
+    pub fn open_locked(
+        &self,
+        lock: HomeLock,
+        config: Config,
+        unlock: &UnlockSecret,
+    ) -> Result<OpenHome, HomeError> {
         let network = self.read_own_network(&config)?;
         let store = Store::open(&self.store_path())
             .map_err(|error| HomeError::CouldNot(error.to_string()))?;
@@ -327,7 +350,8 @@ fn read_network_file(path: &Path) -> Result<(Network, String), HomeError> {
     Ok((network, text))
 }
 
-fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
+/// Writes a file that is not there yet, durably but for its name in the directory.
+pub(crate) fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -339,7 +363,8 @@ fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
         .map_err(|error| could_not("write", path, &error))
 }
 
-fn sync_parent(path: &Path) -> Result<(), HomeError> {
+/// Makes the names in the directory of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), HomeError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or_else(|| Path::new("."));
     fs::File::open(parent)
@@ -347,17 +372,25 @@ fn sync_parent(path: &Path) -> Result<(), HomeError> {
         .map_err(|error| could_not("sync", parent, &error))
 }
 
-fn could_not(what: &str, path: &Path, error: &std::io::Error) -> HomeError {
+pub(crate) fn could_not(what: &str, path: &Path, error: &std::io::Error) -> HomeError {
     HomeError::CouldNot(format!("cannot {what} {}: {error}", path.display()))
 }
 
 impl fmt::Display for HomeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Configuration(message) | Self::CouldNot(message) => f.write_str(message),
+            Self::Configuration(message) | Self::CouldNot(message) | Self::Unsafe(message) => {
+                f.write_str(message)
+            }
             Self::InUse(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for HomeError {}
+
+impl From<config::ConfigError> for HomeError {
+    fn from(error: config::ConfigError) -> Self {
+        Self::Configuration(error.to_string())
+    }
+}

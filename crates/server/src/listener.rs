@@ -3,9 +3,9 @@
 //! Invariants: the number of connections is bounded, further ones wait to be accepted; a connection
 //! must bring its first request soon, later ones within the idle time, and must take its answers,
 //! or it is closed; after the stop signal no connection is accepted and each open one ends with the
-//! request that it is serving.
+//! request that it is serving; what outlives the HTTP of its connection (a WebSocket) holds its
+//! [`ConnectionLife`], so that all of this is true of it too.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,9 +20,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::http::ConnectionCertificate;
+use crate::http::{ConnectionCertificate, FrontMetrics};
 use crate::log_budget::LogBudget;
-use crate::metrics::Metrics;
 use crate::policy::Fingerprint;
 
 /// How long a client may leave its answer untaken.
@@ -43,23 +42,24 @@ pub(crate) struct Listener {
     max_connections: u32,
     first_request_timeout: Duration,
     idle_timeout: Duration,
-    metrics: Metrics,
+    metrics: FrontMetrics,
     log: Arc<LogBudget>,
 }
 
 impl Listener {
-    /// Binds `address`.
+    /// On a socket that is bound already.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub(crate) async fn bind(
-        address: SocketAddr,
+    /// When the socket cannot be waited for.
+    pub(crate) fn on(
+        socket: std::net::TcpListener,
         tls: Option<TlsAcceptor>,
         router: Router,
         limits: &crate::config::Limits,
-        metrics: Metrics,
+        metrics: FrontMetrics,
     ) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
         let max_connections = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
         Ok(Self {
             socket,
@@ -74,14 +74,6 @@ impl Listener {
         })
     }
 
-    /// The address in use; tells the port that the system chose for port 0.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub(crate) fn local_address(&self) -> std::io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
     /// Serves until `stop` becomes true, then waits for open connections.
     pub(crate) async fn serve(self, mut stop: watch::Receiver<bool>) {
         loop {
@@ -90,19 +82,19 @@ impl Listener {
                 () = stopped(&mut stop) => break,
                 accepted = self.accept() => accepted,
             };
+            let life = ConnectionLife {
+                stop: stop.clone(),
+                idle_timeout: self.idle_timeout,
+                _open: Arc::new(OpenConnection::count(self.metrics.clone(), permit)),
+            };
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
                 first_request_timeout: self.first_request_timeout,
-                idle_timeout: self.idle_timeout,
-                stop: stop.clone(),
+                life,
                 log: Arc::clone(&self.log),
             };
-            let open = OpenConnection::count(self.metrics.clone(), permit);
-            tokio::spawn(async move {
-                connection.run(stream).await;
-                drop(open);
-            });
+            tokio::spawn(connection.run(stream));
         }
         drop(self.socket);
         // Every connection holds a permit, so that all of them back means all have ended.
@@ -129,12 +121,12 @@ impl Listener {
 
 /// Counts a connection for as long as it lives, however it ends.
 struct OpenConnection {
-    metrics: Metrics,
+    metrics: FrontMetrics,
     _permit: OwnedSemaphorePermit,
 }
 
 impl OpenConnection {
-    fn count(metrics: Metrics, permit: OwnedSemaphorePermit) -> Self {
+    fn count(metrics: FrontMetrics, permit: OwnedSemaphorePermit) -> Self {
         metrics.connection_opened();
         Self { metrics, _permit: permit }
     }
@@ -146,12 +138,28 @@ impl Drop for OpenConnection {
     }
 }
 
+/// What a connection is held to for as long as it lives. Each request carries it; whoever takes the
+/// connection over keeps it.
+#[derive(Clone)]
+pub(crate) struct ConnectionLife {
+    stop: watch::Receiver<bool>,
+    /// How long it may stay without a request.
+    pub(crate) idle_timeout: Duration,
+    _open: Arc<OpenConnection>,
+}
+
+impl ConnectionLife {
+    /// Until the guard shall stop; a sender that is gone means the same.
+    pub(crate) async fn stopped(&mut self) {
+        stopped(&mut self.stop).await;
+    }
+}
+
 struct Connection {
     tls: Option<TlsAcceptor>,
     router: Router,
     first_request_timeout: Duration,
-    idle_timeout: Duration,
-    stop: watch::Receiver<bool>,
+    life: ConnectionLife,
     log: Arc<LogBudget>,
 }
 
@@ -189,14 +197,17 @@ impl Connection {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { router, first_request_timeout, idle_timeout, mut stop, .. } = self;
+        let Self { router, first_request_timeout, mut life, .. } = self;
+        let idle_timeout = life.idle_timeout;
         let asked = Arc::new(AtomicBool::new(false));
         let mut timed = TimeoutStream::new(stream);
         timed.set_write_timeout(Some(WRITE_TIMEOUT));
         let has_asked = Arc::clone(&asked);
+        let of_request = life.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(certificate.clone());
+            request.extensions_mut().insert(of_request.clone());
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let connection = hyper::server::conn::http1::Builder::new()
@@ -219,7 +230,7 @@ impl Connection {
                 tracing::debug!("a connection without a request was closed");
                 return;
             }
-            () = stopped(&mut stop) => {
+            () = life.stopped() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -1,4 +1,5 @@
-//! Counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each one.
+//! The core's counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each
+//! one; those of the listeners are in `http::metrics`.
 //!
 //! Invariant: label values come from closed lists or from the operator's configuration, never from
 //! a request, so that a client cannot make the series grow.
@@ -16,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::engine::Outcome;
+use crate::engine::{Denial, Outcome};
 
 /// Upper bounds of the latency buckets, in seconds.
 pub const LATENCY_BUCKETS: [f64; 14] =
@@ -33,19 +34,12 @@ struct KindLabel {
     kind: &'static str,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StatusLabel {
-    status: u16,
-}
-
 /// All series of one guard.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     signings: Family<SigningLabels, Counter>,
     latency: Family<KindLabel, Histogram, fn() -> Histogram>,
-    responses: Family<StatusLabel, Counter>,
-    connections: Gauge,
     keys: Gauge,
     ready: Gauge,
     ledger_queue: Gauge,
@@ -74,8 +68,6 @@ impl Metrics {
             registry: Arc::new(Registry::default()),
             signings: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
-            responses: Family::default(),
-            connections: Gauge::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
             ledger_queue: Gauge::default(),
@@ -96,24 +88,14 @@ impl Metrics {
         );
         registry.register(
             "signing_requests",
-            "Requests to sign, by signing type and outcome (signed, or the code of the denial)",
+            "Requests to sign, by kind of duty and outcome (signed, or the code of the denial)",
             self.signings.clone(),
         );
         registry.register_with_unit(
             "signing_latency",
-            "From a request that is read whole to its outcome, by signing type",
+            "From a request that is read whole to its outcome, by kind of duty",
             Unit::Seconds,
             self.latency.clone(),
-        );
-        registry.register(
-            "http_responses",
-            "Answers of the signing listener, by status code",
-            self.responses.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open connections of the signing listener",
-            self.connections.clone(),
         );
         registry.register("keys", "Keys that can sign", self.keys.clone());
         registry.register(
@@ -142,28 +124,19 @@ impl Metrics {
     /// One request to sign, from its bytes to its outcome.
     pub fn observe_signing(&self, kind: Option<SigningType>, outcome: &Outcome, took: Duration) {
         let kind = kind.map_or("unreadable", SigningType::code);
-        let label = match outcome {
-            Ok(_) => "signed",
-            Err(denial) => denial.code(),
-        };
-        self.signings.get_or_create(&SigningLabels { kind, outcome: label }).inc();
+        self.observe(kind, outcome.as_ref().map_or_else(Denial::code, |_| "signed"), took);
+    }
+
+    /// One request to a session key, from its parameters to its outcome. `outcome` is `signed`,
+    /// `announced`, or the code of the denial.
+    pub fn observe_session(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.observe(kind, outcome, took);
+    }
+
+    fn observe(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.signings.get_or_create(&SigningLabels { kind, outcome }).inc();
         self.latency.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
         self.latencies.observe(took.as_secs_f64());
-    }
-
-    /// One answer of the signing listener.
-    pub fn observe_response(&self, status: u16) {
-        self.responses.get_or_create(&StatusLabel { status }).inc();
-    }
-
-    /// A connection was opened.
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    /// A connection was closed.
-    pub fn connection_closed(&self) {
-        self.connections.dec();
     }
 
     /// The state of things at the moment of a scrape.

@@ -8,10 +8,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use palisade_ethereum::{PublicKey, SigningType};
+use palisade_ethereum::SigningType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::link::message::GateEntry;
 
 /// What a client may be allowed to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,7 +105,7 @@ impl fmt::Display for Operation {
 }
 
 /// A SHA-256 digest of a bearer token or of a client certificate (DER).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
@@ -132,7 +134,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// How a client is recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
     /// No credential at all: whoever can reach the listener.
     Anonymous,
@@ -147,12 +149,12 @@ pub enum Credential {
 pub enum KeySet {
     /// Every key of this guard.
     All,
-    /// Only these.
-    Only(HashSet<PublicKey>),
+    /// Only these, by the bytes of their public keys: of validators and of sessions alike.
+    Only(HashSet<Vec<u8>>),
 }
 
 impl KeySet {
-    fn contains(&self, key: &PublicKey) -> bool {
+    fn contains(&self, key: &[u8]) -> bool {
         match self {
             Self::All => true,
             Self::Only(keys) => keys.contains(key),
@@ -174,17 +176,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Somebody who may ask for nothing: the reader of the paths that are open to all.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self {
-            name: "nobody".to_owned(),
-            credential: Credential::Anonymous,
-            allow: HashSet::new(),
-            keys: KeySet::Only(HashSet::new()),
-        }
-    }
-
     /// Whether it is recognised by having no credential.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -193,7 +184,7 @@ impl Client {
 }
 
 /// What a connection and a request brought along.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presented {
     /// The digest of the client certificate, if TLS asked for one.
     pub certificate: Option<Fingerprint>,
@@ -258,28 +249,17 @@ impl Policy {
     /// # Errors
     /// [`NotRecognised`]; a wrong credential never falls back to the anonymous client.
     pub fn recognise(&self, presented: &Presented) -> Result<&Arc<Client>, NotRecognised> {
-        if let Some(token) = &presented.token {
-            return self
-                .find(|credential| matches!(credential, Credential::Token(t) if t.matches(token)))
-                .ok_or(NotRecognised::WrongCredential);
-        }
-        if let Some(shown) = &presented.certificate {
-            return self
-                .find(|c| matches!(c, Credential::Certificate(known) if known.matches(shown)))
-                .ok_or(NotRecognised::WrongCredential);
-        }
-        self.find(|credential| *credential == Credential::Anonymous)
-            .ok_or(NotRecognised::NoCredential)
+        recognise(&self.clients, presented)
     }
 
-    /// May `client` ask for `operation` with `key`?
+    /// May `client` ask for `operation` with the key of these bytes?
     ///
     /// # Errors
     /// [`Forbidden`] says which half of the policy said no.
     pub fn check(
         client: &Client,
         operation: Operation,
-        key: Option<&PublicKey>,
+        key: Option<&[u8]>,
     ) -> Result<(), Forbidden> {
         let because = if !client.allow.contains(&operation) {
             ForbiddenBecause::Operation
@@ -291,30 +271,19 @@ impl Policy {
         Err(Forbidden { client: client.name.clone(), operation, because })
     }
 
-    /// May `client` ask for `operation` with a session key? Key sets name validators' keys only, so
-    /// a client that is held to key sets has no session key.
-    ///
-    /// # Errors
-    /// [`Forbidden`], as [`Policy::check`].
-    pub fn check_session(client: &Client, operation: Operation) -> Result<(), Forbidden> {
-        Self::check(client, operation, None)?;
-        if client.keys == KeySet::All {
-            return Ok(());
-        }
-        let because = ForbiddenBecause::Key;
-        Err(Forbidden { client: client.name.clone(), operation, because })
-    }
-
     /// May `client` see that `key` is here?
     #[must_use]
-    pub fn sees(client: &Client, key: &PublicKey) -> bool {
+    pub fn sees(client: &Client, key: &[u8]) -> bool {
         client.keys.contains(key)
     }
 
-    /// Whether this very client stands in the policy: false once the policy was read anew.
-    #[must_use]
-    pub fn holds(&self, client: &Arc<Client>) -> bool {
-        self.clients.iter().any(|known| Arc::ptr_eq(known, client))
+    /// Whom a front may let in.
+    pub(crate) fn gate(&self) -> Vec<GateEntry> {
+        let entry = |client: &Arc<Client>| GateEntry {
+            name: client.name.clone(),
+            credential: client.credential.clone(),
+        };
+        self.clients.iter().map(entry).collect()
     }
 
     /// Whether anybody without a credential may ask for anything.
@@ -322,9 +291,53 @@ impl Policy {
     pub fn admits_anonymous(&self) -> bool {
         self.clients.iter().any(|client| client.credential == Credential::Anonymous)
     }
+}
 
-    fn find(&self, wanted: impl Fn(&Credential) -> bool) -> Option<&Arc<Client>> {
-        self.clients.iter().find(|client| wanted(&client.credential))
+/// Whoever is recognised by a credential.
+pub(crate) trait HasCredential {
+    /// What recognises it.
+    fn credential(&self) -> &Credential;
+}
+
+impl HasCredential for Arc<Client> {
+    fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}
+
+impl HasCredential for GateEntry {
+    fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}
+
+/// Who of `known` is this? A token counts before a certificate, a certificate before nothing.
+pub(crate) fn recognise<'a, C: HasCredential>(
+    known: &'a [C],
+    presented: &Presented,
+) -> Result<&'a C, NotRecognised> {
+    let find = |wanted: &dyn Fn(&Credential) -> bool| {
+        known.iter().find(|client| wanted(client.credential()))
+    };
+    if let Some(token) = &presented.token {
+        return find(&|known| matches!(known, Credential::Token(t) if t.matches(token)))
+            .ok_or(NotRecognised::WrongCredential);
+    }
+    if let Some(shown) = &presented.certificate {
+        return find(&|known| matches!(known, Credential::Certificate(c) if c.matches(shown)))
+            .ok_or(NotRecognised::WrongCredential);
+    }
+    find(&|known| *known == Credential::Anonymous).ok_or(NotRecognised::NoCredential)
+}
+
+impl NotRecognised {
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoCredential => "credential-missing",
+            Self::WrongCredential => "credential-wrong",
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`para_statement`] is what a validator says of parachains.
 //! - [`authority_record`] is where a validator says that it can be reached.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
+//! - [`account`] reads the owner of session keys as people write it.
 //! - [`session`] writes session keys and the call that announces them.
 //!
 //! # Invariants
@@ -20,6 +21,7 @@
 //! `sp-consensus-grandpa` and `sp-consensus-beefy`.
 #![forbid(unsafe_code)]
 
+mod account;
 mod chain;
 mod discovery;
 mod error;
@@ -30,6 +32,7 @@ pub mod session;
 mod vote;
 mod vrf;
 
+pub use account::{AccountError, account};
 pub use chain::{BlockNumberBits, Chain, Window};
 pub use discovery::{DiscoveryPolicy, authority_record};
 pub use error::PayloadError;

@@ -1,16 +1,15 @@
 //! `palisade keys import`, `keys import-raw` and `keys list`
 
-use std::path::Path;
-
 use indicatif::{ProgressBar, ProgressStyle};
 use palisade_keys::BlsSecretKey;
-use palisade_keys::import::{self, Passwords, PlanError, RawHexProblem};
+use palisade_keys::import::{self, Passwords, PlanError};
 use palisade_server::admin::{Answer, KeyRow, Past, Request, SessionRow};
 use palisade_server::home::Home;
 
 use super::history::read_text;
+use super::sessions::read_secrets;
 use super::status::unexpected;
-use super::{remove, sessions};
+use super::{announcement, remove, sessions};
 use crate::arguments::{
     ImportArguments, ImportRawArguments, JsonArguments, KeysCommand, PastArguments,
 };
@@ -22,6 +21,8 @@ pub(super) fn run(home: &Home, command: KeysCommand) -> Done {
     match command {
         KeysCommand::Import(arguments) => import(home, arguments),
         KeysCommand::ImportRaw(arguments) => import_raw(home, &arguments),
+        KeysCommand::Generate(arguments) => announcement::generate(home, arguments),
+        KeysCommand::Prove(arguments) => announcement::prove(home, arguments),
         KeysCommand::List(arguments) => list(home, &arguments),
         KeysCommand::Remove(arguments) => remove::run(home, &arguments),
         KeysCommand::Floor(arguments) => sessions::floor(home, &arguments),
@@ -29,6 +30,16 @@ pub(super) fn run(home: &Home, command: KeysCommand) -> Done {
 }
 
 fn import(home: &Home, arguments: ImportArguments) -> Done {
+    if let Some(name) = arguments.chain.strip_prefix("substrate:") {
+        return sessions::import_node(home, name, &arguments);
+    }
+    if arguments.chain != "ethereum" || !arguments.keys.is_empty() {
+        return Err(Failure::Usage(format!(
+            "this version takes --chain ethereum, or --chain substrate:NAME with or without \
+             --keys, not --chain {:?}",
+            arguments.chain
+        )));
+    }
     // Everything that can be wrong without decrypting is found before minutes of decrypting.
     let past = past(&arguments.past)?;
     let mut target = Target::of(home)?;
@@ -63,7 +74,7 @@ fn no_plan(error: &PlanError) -> Failure {
 
 fn import_raw(home: &Home, arguments: &ImportRawArguments) -> Done {
     if let Some(name) = arguments.chain.strip_prefix("substrate:") {
-        return sessions::import(home, name, arguments);
+        return sessions::import_raw(home, name, arguments);
     }
     if arguments.chain != "ethereum" || arguments.r#type != "bls" {
         return Err(Failure::Usage(format!(
@@ -73,28 +84,9 @@ fn import_raw(home: &Home, arguments: &ImportRawArguments) -> Done {
         )));
     }
     let past = past(&arguments.past)?;
-    let secrets = raw_secrets(&arguments.file)?;
+    let secrets =
+        read_secrets(&arguments.file, "secret key: one in hex", |file| import::raw_hex(file))?;
     send(&mut Target::of(home)?, secrets.iter(), past, arguments.json)
-}
-
-fn raw_secrets(file: &Path) -> Result<Vec<BlsSecretKey>, Failure> {
-    let named = file.display();
-    let secrets = if file == Path::new("-") {
-        import::raw_hex(std::io::stdin().lock())
-    } else {
-        let open = std::fs::File::open(file);
-        import::raw_hex(open.map_err(|error| Failure::io(format!("cannot read {named}"), &error))?)
-    };
-    let secrets = secrets.map_err(|error| match &error.problem {
-        RawHexProblem::Unreadable(io) => Failure::io(format!("cannot read {named}"), io),
-        _ => Failure::Usage(format!("{named}: {error}")),
-    })?;
-    if secrets.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{named} holds no secret key: one in hex on each line is expected"
-        )));
-    }
-    Ok(secrets)
 }
 
 fn past(arguments: &PastArguments) -> Result<Past, Failure> {

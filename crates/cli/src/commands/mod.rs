@@ -1,5 +1,6 @@
 //! One file for each group of commands.
 
+mod announcement;
 mod chain;
 mod history;
 mod init;
@@ -18,20 +19,23 @@ use crate::{Done, Outcome, output, target};
 
 /// Does what the arguments ask.
 pub(crate) fn run(arguments: Arguments) -> Done {
-    if let Command::Completions { shell } = arguments.command {
-        return completions(shell);
+    match &arguments.command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Front(arguments) => return run::front(arguments.log_format),
+        _ => {}
     }
     let home = target::home(arguments.home)?;
     match arguments.command {
         Command::Init(arguments) => init::run(&home, &arguments),
-        Command::Run(arguments) => run::run(home, &arguments),
+        Command::Run(arguments) => run::run(&home, &arguments),
         Command::Keys(command) => keys::run(&home, command),
         Command::Chain(command) => chain::run(&home, &command),
         Command::History(command) => history::run(&home, command),
         Command::Journal(command) => journal::run(&home, &command),
         Command::Status(arguments) => status::status(&home, &arguments),
         Command::StopLine(arguments) => status::stop_line(&home, &arguments),
-        Command::Completions { .. } => Ok(Outcome::Yes),
+        // Done above: they need no home.
+        Command::Completions { .. } | Command::Front(_) => Ok(Outcome::Yes),
     }
 }
 

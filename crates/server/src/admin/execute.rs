@@ -12,7 +12,8 @@ use palisade_store::{FaultReason, KeyInfo, Snapshot, Store};
 use super::history::{self, History};
 use super::past::{self, PreparedPast};
 use super::{
-    AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, keys, sessions,
+    AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, generation, keys,
+    session_history, sessions,
 };
 
 /// What a request works on.
@@ -32,6 +33,7 @@ pub struct Parts<'a> {
 pub(super) enum Prepared {
     Import(BTreeMap<PublicKey, BlsSecretKey>, PreparedPast),
     Sessions(sessions::Prepared),
+    Generation(generation::Prepared),
     History(History),
     Other(Request),
 }
@@ -52,6 +54,7 @@ pub(super) fn prepare(request: Request, pinned: Option<Digest>) -> Result<Prepar
             Prepared::Import(keys::open_all(&secrets)?, past::prepare(past, pinned)?)
         }
         Request::SessionKeysImport(import) => Prepared::Sessions(sessions::prepare(&import)?),
+        Request::SessionKeysGenerate(wanted) => Prepared::Generation(generation::prepare(&wanted)?),
         Request::HistoryImport { interchange } => {
             Prepared::History(history::read(interchange.as_bytes(), pinned)?)
         }
@@ -64,19 +67,28 @@ pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, Ad
         Prepared::Import(keys, past) => return keys::import(&mut parts, keys, past),
         Prepared::History(history) => return history::import(&mut parts, &history),
         Prepared::Sessions(prepared) => return sessions::import(&mut parts, prepared),
+        Prepared::Generation(prepared) => return generation::generate(&mut parts, prepared),
         Prepared::Other(request) => request,
     };
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
+        Request::SessionKeysProve(wanted) => generation::prove(&mut parts, &wanted),
         Request::SessionKeysFloor(floor) => sessions::set_floor(&mut parts, &floor),
         Request::KeysImport { .. }
         | Request::HistoryImport { .. }
-        | Request::SessionKeysImport(_) => {
-            Err(AdminError::could_not("internal-error", "an import that was not prepared"))
+        | Request::SessionKeysImport(_)
+        | Request::SessionKeysGenerate(_) => {
+            Err(AdminError::could_not("internal-error", "a request that was not prepared"))
         }
         Request::KeysRetire { public_keys } => keys::retire(&mut parts, &public_keys),
         Request::KeysRemove { public_keys } => keys::remove(&mut parts, &public_keys),
+        Request::SessionKeysRetire { public_keys } => {
+            session_history::retire(&mut parts, &public_keys)
+        }
+        Request::SessionKeysRemove { public_keys } => {
+            session_history::remove(&mut parts, &public_keys)
+        }
         Request::HistoryExport { public_keys } => history::export(&parts, &public_keys),
         Request::JournalVerify => {
             journal_verify(&parts.store.snapshot().map_err(|error| AdminError::store(&error))?)

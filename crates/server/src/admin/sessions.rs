@@ -4,8 +4,6 @@
 //! that this home knows is never forgotten; and a key that belongs to one chain and one key type is
 //! refused for another, since a vote does not say which chain it is for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey};
 use palisade_protect::{
     BeefyVote, Digest, GrandpaVote, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
@@ -15,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::execute::Parts;
-use super::{AdminError, Answer};
+use super::session_history::{self, Records};
+use super::{AdminError, Answer, SessionKeyName, past};
+use crate::chains::genesis_of;
 
 /// What [`Request::SessionKeysImport`](super::Request::SessionKeysImport) asks for.
 #[derive(Serialize, Deserialize)]
@@ -24,14 +24,40 @@ pub struct SessionImport {
     pub genesis: String,
     /// The chain's slot duration, in milliseconds.
     pub slot_ms: u64,
+    /// What comes in.
+    pub secrets: Vec<SessionSecret>,
+    /// What is known of their past.
+    pub past: SessionPast,
+}
+
+/// What the operator says about the past of session keys that arrive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionPast {
+    /// They never signed anything, anywhere.
+    Fresh,
+    /// Nothing is known: they start from now.
+    FromNow,
+    /// Their history, as a home wrote it when they left; it must name every key.
+    History(String),
+}
+
+/// What a session key is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionKeyKind {
     /// The four letters of the key type.
     pub key_type: String,
     /// `ed25519` for Aura keys of that kind; otherwise the crypto follows the type.
     pub crypto: Option<String>,
-    /// Secret URIs.
-    pub uris: Vec<Zeroizing<String>>,
-    /// Whether they never signed; otherwise they start from now.
-    pub fresh: bool,
+}
+
+/// A secret that comes in.
+#[derive(Serialize, Deserialize)]
+pub struct SessionSecret {
+    /// What it is for.
+    pub kind: SessionKeyKind,
+    /// Its secret URI.
+    pub uri: Zeroizing<String>,
 }
 
 /// What [`Request::SessionKeysFloor`](super::Request::SessionKeysFloor) asks for.
@@ -67,9 +93,15 @@ pub struct SessionRow {
 pub(super) struct Prepared {
     chain: Digest,
     slot_ms: u64,
-    key_type: KeyType,
-    fresh: bool,
-    secrets: Vec<SessionSecretKey>,
+    past: PreparedPast,
+    secrets: Vec<(KeyType, SessionSecretKey)>,
+}
+
+/// A [`SessionPast`] whose text is read.
+enum PreparedPast {
+    Fresh,
+    FromNow,
+    History(Records),
 }
 
 pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
@@ -92,110 +124,165 @@ pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
 }
 
 pub(super) fn prepare(import: &SessionImport) -> Result<Prepared, AdminError> {
-    let key_type = key_type(&import.key_type)?;
-    let scheme = scheme(key_type, import.crypto.as_deref())?;
-    let mut secrets: Vec<SessionSecretKey> = Vec::with_capacity(import.uris.len());
-    for (index, uri) in import.uris.iter().enumerate() {
+    let mut secrets: Vec<(KeyType, SessionSecretKey)> = Vec::with_capacity(import.secrets.len());
+    for (index, SessionSecret { kind, uri }) in import.secrets.iter().enumerate() {
         let refuse = |why: &dyn std::fmt::Display| {
             let message = format!("nothing was imported; secret number {}: {why}", index + 1);
             AdminError::usage("bad-secret-key", message)
         };
+        let (key_type, scheme) = kind.read()?;
         let secret =
             SessionSecretKey::from_uri(scheme, uri.trim()).map_err(|error| refuse(&error))?;
-        if secrets.iter().any(|earlier| earlier.public_key() == secret.public_key()) {
+        let same = |(earlier_type, earlier): &(KeyType, SessionSecretKey)| {
+            *earlier_type == key_type && earlier.public_key() == secret.public_key()
+        };
+        if secrets.iter().any(same) {
             return Err(refuse(&"the same key stands there before"));
         }
-        secrets.push(secret);
+        secrets.push((key_type, secret));
     }
     if secrets.is_empty() {
         return Err(AdminError::usage("no-secret-key", "there is no secret to import"));
     }
     let chain = genesis(&import.genesis)?;
     let slot_ms = import.slot_ms.max(1);
-    Ok(Prepared { chain, slot_ms, key_type, fresh: import.fresh, secrets })
+    let past = match &import.past {
+        SessionPast::Fresh => PreparedPast::Fresh,
+        SessionPast::FromNow => PreparedPast::FromNow,
+        SessionPast::History(text) => PreparedPast::History(session_history::read(text)?),
+    };
+    Ok(Prepared { chain, slot_ms, past, secrets })
 }
 
-fn genesis(text: &str) -> Result<Digest, AdminError> {
-    let mut genesis = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-        .map_err(|_| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))?;
-    Ok(Digest(genesis))
+impl SessionKeyKind {
+    /// The type and the scheme that its letters mean.
+    pub(super) fn read(&self) -> Result<(KeyType, Scheme), AdminError> {
+        let key_type = key_type(&self.key_type)?;
+        Ok((key_type, scheme(key_type, self.crypto.as_deref())?))
+    }
 }
 
-fn key_type(text: &str) -> Result<KeyType, AdminError> {
+pub(super) fn genesis(text: &str) -> Result<Digest, AdminError> {
+    genesis_of(text)
+        .ok_or_else(|| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))
+}
+
+pub(super) fn key_type(text: &str) -> Result<KeyType, AdminError> {
     KeyType::ALL.into_iter().find(|known| known.to_string() == text).ok_or_else(|| {
+        let known = KeyType::ALL.map(|known| known.to_string()).join(", ");
         AdminError::usage(
             "unsupported-key-type",
             format!(
-                "this version takes the key types babe, aura, gran, beef, audi, para and asgn, not \
-                 {text:?}; keep keys of other types in the node"
+                "this version takes keys of the types {known}, not of type {text:?}; keep such \
+                 keys in the node"
             ),
         )
     })
 }
 
 fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError> {
-    let usual = match key_type {
-        KeyType::GRANDPA => (Scheme::Ed25519, "ed25519"),
-        KeyType::BEEFY => (Scheme::Ecdsa, "ecdsa"),
-        _ => (Scheme::Sr25519, "sr25519"),
+    let known = Scheme::for_key_type(key_type);
+    let found = match crypto {
+        None => known.first(),
+        Some(named) => known.iter().find(|scheme| scheme.name() == named),
     };
-    match crypto {
-        None => Ok(usual.0),
-        Some(named) if named == usual.1 => Ok(usual.0),
-        Some("ed25519") if key_type == KeyType::AURA => Ok(Scheme::Ed25519),
-        Some(named) => Err(AdminError::usage(
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|scheme| scheme.name()).collect();
+        AdminError::usage(
             "unsupported-crypto",
-            format!("keys of type {key_type} are {}, not {named:?}", usual.1),
-        )),
-    }
+            format!(
+                "keys of type {key_type} are {}, not {:?}",
+                names.join(" or "),
+                crypto.unwrap_or_default()
+            ),
+        )
+    })
 }
 
 pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
-    let Prepared { chain, slot_ms, key_type, fresh, secrets } = prepared;
+    let Prepared { chain, slot_ms, past, secrets } = prepared;
     let present = present_slot(parts, slot_ms)?;
-    let mut admissions = Vec::with_capacity(secrets.len());
+    let mut newcomers = Vec::with_capacity(secrets.len());
     let (mut from_now, mut await_floor) = (Vec::new(), Vec::new());
-    for secret in &secrets {
+    for (key_type, secret) in secrets {
         let key = secret.public_key();
-        must_be_of(parts, &key, chain)?;
-        let starts_fresh = fresh && is_fresh(parts, &key, key_type)?;
-        let record = if starts_fresh {
-            SubstrateRecord::fresh(chain, key_type)
-        } else {
-            from_now.push(key.to_string());
-            SubstrateRecord::from_now(chain, key_type, present)
+        let record = match &past {
+            PreparedPast::History(records) => {
+                Some(session_history::record_of(records, chain, key_type, key.as_bytes())?)
+            }
+            PreparedPast::Fresh if is_fresh(parts, &key, key_type)? => {
+                SubstrateRecord::fresh(chain, key_type)
+            }
+            PreparedPast::Fresh | PreparedPast::FromNow => {
+                from_now.push(name(key_type, &key));
+                SubstrateRecord::from_now(chain, key_type, present)
+            }
         };
-        let record = record.ok_or_else(|| {
-            AdminError::could_not("internal-error", "a key type without rules was accepted")
-        })?;
+        let record = record.ok_or_else(no_rules)?;
         if record.awaits_floor {
-            await_floor.push(key.to_string());
+            await_floor.push(name(key_type, &key));
         }
-        let record = Record::Substrate(record);
-        let public_key = key.as_bytes().to_vec();
-        admissions.push(Admission { key: key.ledger_id(key_type), public_key, record });
+        newcomers.push(Newcomer { record, secret });
     }
-    let known_before: Vec<bool> =
-        admissions.iter().map(|new| parts.store.record(&new.key).is_some()).collect();
+    let keys: Vec<_> =
+        newcomers.iter().map(|new| name(new.record.key_type, &new.secret.public_key())).collect();
+    let were_here = take_in(parts, newcomers)?;
+    let those = |here: bool| {
+        let keys = keys.iter().zip(&were_here).filter(move |(_, was)| **was == here);
+        keys.map(|(key, _)| key.clone()).collect()
+    };
+    let (imported, duplicates) = (those(false), those(true));
+    Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
+}
+
+fn name(key_type: KeyType, public_key: &SessionPublicKey) -> SessionKeyName {
+    SessionKeyName { key_type: key_type.to_string(), public_key: public_key.to_string() }
+}
+
+/// A secret with the record that it starts with.
+pub(super) struct Newcomer {
+    pub(super) record: SubstrateRecord,
+    pub(super) secret: SessionSecretKey,
+}
+
+impl Newcomer {
+    fn id(&self) -> KeyId {
+        self.secret.public_key().ledger_id(self.record.key_type)
+    }
+}
+
+/// Records first, then the secrets. Tells of each whether it was here before, for its type.
+pub(super) fn take_in(
+    parts: &mut Parts<'_>,
+    newcomers: Vec<Newcomer>,
+) -> Result<Vec<bool>, AdminError> {
+    let mut admissions = Vec::with_capacity(newcomers.len());
+    let mut were_here = Vec::with_capacity(newcomers.len());
+    let mut new_ids = Vec::new();
+    for newcomer in &newcomers {
+        let (key, id) = (newcomer.secret.public_key(), newcomer.id());
+        must_be_of(parts, &key, newcomer.record.chain)?;
+        let was_here = parts.store.record(&id).is_some() && parts.vault.contains(&key.id());
+        were_here.push(was_here);
+        if !was_here {
+            new_ids.push(id);
+        }
+        let record = Record::Substrate(newcomer.record);
+        admissions.push(Admission { key: id, public_key: key.as_bytes().to_vec(), record });
+    }
     parts.store.admit(&admissions).map_err(|error| AdminError::store(&error))?;
-    let keys: Vec<_> = secrets.iter().map(SessionSecretKey::public_key).collect();
-    let (mut imported, mut duplicates) = (Vec::new(), Vec::new());
-    for (key, known) in keys.iter().zip(known_before) {
-        let here = known && parts.vault.contains(&key.id());
-        if here { duplicates.push(*key) } else { imported.push(*key) }
-    }
     // The vault leaves out what it holds already, for another key type.
-    let new_keys = secrets.into_iter().map(NewKey::session).collect();
-    if let Err(error) = parts.vault.add(new_keys) {
+    let secrets = newcomers.into_iter().map(|newcomer| NewKey::session(newcomer.secret)).collect();
+    if let Err(error) = parts.vault.add(secrets) {
         // As for every key: what may be in the vault all the same must not sign.
-        let ids: Vec<KeyId> = imported.iter().map(|key| key.ledger_id(key_type)).collect();
-        drop(parts.store.retire(&ids));
+        drop(parts.store.retire(&new_ids));
         return Err(AdminError::vault(error));
     }
-    let texts = |keys: Vec<SessionPublicKey>| keys.iter().map(ToString::to_string).collect();
-    let (imported, duplicates) = (texts(imported), texts(duplicates));
-    Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
+    Ok(were_here)
+}
+
+pub(super) fn no_rules() -> AdminError {
+    AdminError::could_not("internal-error", "a key type without rules was accepted")
 }
 
 /// Whether nothing here contradicts that the key never signed.
@@ -229,17 +316,17 @@ fn must_be_of(parts: &Parts<'_>, key: &SessionPublicKey, chain: Digest) -> Resul
 }
 
 fn present_slot(parts: &Parts<'_>, slot_ms: u64) -> Result<Slot, AdminError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let newest = parts.store.recent_events(1).map_err(|error| AdminError::store(&error))?;
-    let newest_unix_ms = newest.first().map_or(0, |(time, _)| *time);
-    if now < u128::from(newest_unix_ms) {
-        return Err(AdminError::could_not(
-            "clock-behind",
-            "this machine's clock is behind the newest entry of the home's journal, so the present \
-             slot cannot be told; nothing was imported. Set the clock, then try again",
-        ));
-    }
+    let now = past::since_1970(parts.store)?.as_millis();
     Ok(Slot(u64::try_from(now).unwrap_or(u64::MAX) / slot_ms))
+}
+
+/// The session keys in the vault with this public key as typed, of whatever scheme.
+pub(super) fn held(parts: &Parts<'_>, typed: &str) -> impl Iterator<Item = SessionPublicKey> {
+    let wanted = hex::decode(typed.strip_prefix("0x").unwrap_or(typed)).unwrap_or_default();
+    parts.vault.public_keys().filter_map(move |key| match key {
+        PublicKey::Session(key) if key.as_bytes() == wanted => Some(key),
+        _ => None,
+    })
 }
 
 /// Seals start from the clock; a place of these is told by no clock.
@@ -247,13 +334,9 @@ const FLOOR_TYPES: [KeyType; 3] = [KeyType::GRANDPA, KeyType::BEEFY, KeyType::PA
 
 /// Ends the waiting of a key of unknown past: what lies up to the floor counts as signed.
 pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<Answer, AdminError> {
-    let wanted = floor.public_key.strip_prefix("0x").unwrap_or(&floor.public_key);
-    let is_it = |key: &PublicKey| hex::encode(key.as_bytes()).eq_ignore_ascii_case(wanted);
-    let ids = parts.vault.public_keys().filter(is_it).flat_map(|key| match key {
-        PublicKey::Session(key) => FLOOR_TYPES.map(|key_type| Some(key.ledger_id(key_type))),
-        PublicKey::Bls(_) => [None; 3],
-    });
-    let known = ids.flatten().find_map(|id| parts.store.record(&id).map(|record| (id, record)));
+    let ids = held(parts, &floor.public_key)
+        .flat_map(|key| FLOOR_TYPES.map(|key_type| key.ledger_id(key_type)));
+    let known = ids.into_iter().find_map(|id| parts.store.record(&id).map(|record| (id, record)));
     let Some((id, Record::Substrate(record))) = known else {
         return Err(AdminError::usage(
             "unknown-key",

@@ -74,6 +74,14 @@ impl Denial {
         Self::Store(error)
     }
 
+    /// The slashing rule's "no", if it is one.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The stable name of the reason.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -118,6 +126,9 @@ impl From<SignError> for Denial {
     fn from(error: SignError) -> Self {
         match error {
             SignError::UnknownKey(key) => Self::UnknownKey { asked: format!("secret of {key}") },
+            SignError::DoesNotVerify(_) => Self::bug(
+                "a signature that does not verify was thrown away: check the machine's memory",
+            ),
             _ => Self::bug("signing failed although it was permitted"),
         }
     }
@@ -166,9 +177,15 @@ fn remedy(kind: RefusalKind) -> &'static str {
              statements is wrong, and the chain may punish it"
         }
         RefusalKind::DutyOfAnotherChain => "point the client at the guard of its own chain",
+        RefusalKind::AwaitsFloor => {
+            "Say from where the key may sign: `palisade keys floor PUBKEY --set-id N --number N`"
+        }
+        RefusalKind::TooFarAhead => {
+            "No chain moves so fast: look for a node on another chain, or one that is damaged"
+        }
         _ => {
-            "Nothing needs to be done; if it goes on, look for a second validator client with the \
-             same key"
+            "Nothing needs to be done; if it goes on, look for a second validator client or node \
+             with the same key"
         }
     }
 }

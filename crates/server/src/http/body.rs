@@ -34,18 +34,18 @@ enum Collected {
 /// What all long bodies that are held at a time may take together. Counted as they arrive: what is
 /// only announced takes nothing from others.
 #[derive(Clone)]
-pub struct BodyBudget(Arc<Semaphore>);
+pub(crate) struct BodyBudget(Arc<Semaphore>);
 
 impl BodyBudget {
     /// Room for 16 bodies of the longest kind, and for 64 MiB at least.
     #[must_use]
-    pub fn new(max_body_bytes: usize) -> Self {
+    pub(crate) fn new(max_body_bytes: usize) -> Self {
         let bytes = max_body_bytes.saturating_mul(16).max(64 << 20);
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
     /// Brings what is held for a body up to its length so far. False when there is no room.
-    fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
+    pub(super) fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
         let units = usize::try_from(length / UNIT as u64).unwrap_or(usize::MAX);
         let missing = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits()));
         let Ok(missing) = u32::try_from(missing) else { return false };

@@ -7,37 +7,18 @@
 //! Invariants: parameters go by name, and an unknown one is an error; bytes are `0x` hex; a batch
 //! is bounded, and is answered in its order.
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use palisade_protect::{BabeVrf, Digest, KeyType};
 use palisade_substrate::PayloadError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Shared;
-use super::identity::RecognisedClient;
 use super::reply;
+use super::rpc_message::{self, Call, HexBytes, Id, Invalid, MAX_BATCH, Message, Unreadable};
 use crate::engine::{Denial, Engine, SessionDenial, SessionDuty};
+use crate::link::message::Reply;
 use crate::policy::Client;
-
-/// A node asks for one signature at a time; a batch is for tools.
-const MAX_BATCH: usize = 64;
-
-/// `0x` hex in a parameter.
-struct HexBytes(Vec<u8>);
-
-#[derive(Deserialize)]
-struct Call {
-    jsonrpc: String,
-    method: String,
-    #[serde(default)]
-    params: Value,
-    id: Option<Value>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -93,6 +74,9 @@ struct OwnershipParameters {
     owner: HexBytes,
 }
 
+/// The description of this interface, as `rpc.discover` gives it (OpenRPC 1.3).
+pub const OPENRPC: &str = include_str!("openrpc.json");
+
 /// An error object.
 struct RpcError {
     number: i32,
@@ -100,64 +84,61 @@ struct RpcError {
     data: Value,
 }
 
-/// `POST /rpc`
-pub(super) async fn rpc(
-    State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
-    body: Bytes,
-) -> Response {
-    match answer_to(&shared.engine, &client.0, &body).await {
-        Some(answer) => Json(answer).into_response(),
-        None => StatusCode::NO_CONTENT.into_response(),
-    }
-}
-
 /// The answer to one message, a request or a batch; `None` when nothing in it wants one.
-pub(super) async fn answer_to(engine: &Engine, client: &Client, body: &[u8]) -> Option<Value> {
-    match serde_json::from_slice::<Value>(body) {
-        Err(_) => Some(error_of(Value::Null, &plain(-32700, "parse-error", "not JSON"))),
-        Ok(Value::Array(calls)) if calls.is_empty() || MAX_BATCH < calls.len() => {
-            let message = format!("a batch holds 1 to {MAX_BATCH} requests");
-            Some(error_of(Value::Null, &plain(-32600, "invalid-request", message)))
-        }
-        Ok(Value::Array(calls)) => {
+pub(super) async fn answer_to(engine: &Engine, client: &Client, body: &[u8]) -> Option<String> {
+    match rpc_message::read(body) {
+        Err(unreadable) => Some(refuse(Id::NULL, &unreadable.into())),
+        Ok(Message::Single(call)) => answer(engine, client, call).await,
+        Ok(Message::Batch(calls)) => {
             let mut answers = Vec::with_capacity(calls.len());
             for call in calls {
                 answers.extend(answer(engine, client, call).await);
             }
-            (!answers.is_empty()).then_some(Value::Array(answers))
+            in_order(&answers)
         }
-        Ok(call) => answer(engine, client, call).await,
     }
 }
 
-/// The answer to a message that came while too many were under way.
-pub(super) fn overloaded(body: &[u8]) -> String {
-    let call = serde_json::from_slice::<Call>(body).ok();
-    let id = call.and_then(|call| call.id).unwrap_or(Value::Null);
-    error_of(id, &SessionDenial::from(Denial::Overloaded).into()).to_string()
+/// The answer to a message that the core does not judge: too much is under way, or it is gone.
+pub(crate) fn instead(body: &[u8], reply: &Reply) -> Option<String> {
+    let error = RpcError::from(reply);
+    let answer = |call: Result<Call<'_>, Invalid<'_>>| match call {
+        Ok(call) => call.id.map(|id| refuse(id, &error)),
+        Err(invalid) => Some(refuse(invalid.id, &invalid.into())),
+    };
+    match rpc_message::read(body) {
+        Err(unreadable) => Some(refuse(Id::NULL, &unreadable.into())),
+        Ok(Message::Single(call)) => answer(call),
+        Ok(Message::Batch(calls)) => {
+            in_order(&calls.into_iter().filter_map(answer).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn in_order(answers: &[String]) -> Option<String> {
+    (!answers.is_empty()).then(|| format!("[{}]", answers.join(",")))
 }
 
 /// `None` for a notification: it is carried out, and not answered.
-async fn answer(engine: &Engine, client: &Client, call: Value) -> Option<Value> {
-    let Ok(call) = serde_json::from_value::<Call>(call) else {
-        let error = plain(-32600, "invalid-request", "not a JSON-RPC 2.0 request");
-        return Some(error_of(Value::Null, &error));
+async fn answer(
+    engine: &Engine,
+    client: &Client,
+    call: Result<Call<'_>, Invalid<'_>>,
+) -> Option<String> {
+    let call = match call {
+        Ok(call) => call,
+        Err(invalid) => return Some(refuse(invalid.id, &invalid.into())),
     };
-    let id = call.id.clone();
-    let result = if call.jsonrpc == "2.0" {
-        dispatch(engine, client, call).await
-    } else {
-        Err(plain(-32600, "invalid-request", "jsonrpc must be \"2.0\""))
-    };
+    let id = call.id;
+    let result = dispatch(engine, client, call).await;
     let id = id?;
     Some(match result {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(error) => error_of(id, &error),
+        Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
+        Err(error) => refuse(id, &error),
     })
 }
 
-async fn dispatch(engine: &Engine, client: &Client, call: Call) -> Result<Value, RpcError> {
+async fn dispatch(engine: &Engine, client: &Client, call: Call<'_>) -> Result<Value, RpcError> {
     match call.method.as_str() {
         "palisade_publicKeys" => public_keys(engine, client, read(call.params)?),
         "palisade_announceBlock" => {
@@ -197,6 +178,8 @@ async fn dispatch(engine: &Engine, client: &Client, call: Call) -> Result<Value,
             let proof = engine.sign_session(client, &given.public_key.0, duty).await?;
             Ok(json!({ "proof": proof.to_string() }))
         }
+        "rpc.discover" => serde_json::from_str(OPENRPC)
+            .map_err(|_| SessionDenial::from(Denial::bug("openrpc.json is no JSON")).into()),
         _ => Err(plain(-32601, "no-such-method", "this guard has no such method")),
     }
 }
@@ -239,11 +222,8 @@ async fn babe_vrf(
     Ok(json!({ "preOutput": hex(output), "proof": hex(proof) }))
 }
 
-fn read<T: DeserializeOwned>(given: Value) -> Result<T, RpcError> {
-    if !given.is_object() {
-        return Err(parameters("parameters go by name, in an object"));
-    }
-    serde_json::from_value(given).map_err(|error| parameters(error.to_string()))
+fn read<T: DeserializeOwned>(given: Option<&RawValue>) -> Result<T, RpcError> {
+    rpc_message::parameters(given).map_err(parameters)
 }
 
 fn thirty_two(name: &str, bytes: &HexBytes) -> Result<[u8; 32], RpcError> {
@@ -259,10 +239,43 @@ fn plain(number: i32, code: &str, message: impl Into<String>) -> RpcError {
     RpcError { number, message: message.into(), data: json!({ "code": code }) }
 }
 
-fn error_of(id: Value, error: &RpcError) -> Value {
+fn refuse(id: Id<'_>, error: &RpcError) -> String {
     let RpcError { number, message, data } = error;
     let error = json!({ "code": number, "message": message, "data": data });
-    json!({ "jsonrpc": "2.0", "id": id, "error": error })
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+}
+
+impl From<&Reply> for RpcError {
+    fn from(reply: &Reply) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Body {
+            message: String,
+            code: String,
+        }
+        let body = match reply {
+            Reply::Json { body, .. } => serde_json::from_slice::<Body>(body).unwrap_or_default(),
+            _ => Body::default(),
+        };
+        plain(-32012, &body.code, body.message)
+    }
+}
+
+impl From<Unreadable> for RpcError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NotJson => plain(-32700, "parse-error", "not JSON"),
+            Unreadable::BatchSize => {
+                let message = format!("a batch holds 1 to {MAX_BATCH} requests");
+                plain(-32600, "invalid-request", message)
+            }
+        }
+    }
+}
+
+impl From<Invalid<'_>> for RpcError {
+    fn from(invalid: Invalid<'_>) -> Self {
+        plain(-32600, "invalid-request", invalid.why)
+    }
 }
 
 /// What was asked, and what forbids it, as far as a rule says no.
@@ -313,17 +326,5 @@ impl From<SessionDenial> for RpcError {
             fields.insert("evidence".to_owned(), evidence);
         }
         Self { number, message: denial.to_string(), data }
-    }
-}
-
-impl<'de> Deserialize<'de> for HexBytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let digits = text
-            .strip_prefix("0x")
-            .ok_or_else(|| serde::de::Error::custom("bytes are 0x and hexadecimal digits"))?;
-        hex::decode(digits)
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("bytes are 0x and hexadecimal digits"))
     }
 }

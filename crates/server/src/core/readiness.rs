@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at the parts of a running guard.
-pub struct ReadinessProbe {
+pub(super) struct ReadinessProbe {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
     draining: AtomicBool,
@@ -42,18 +42,18 @@ struct LedgerCheck {
 impl ReadinessProbe {
     /// For a running guard.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, administrator: Arc<Administrator>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, administrator: Arc<Administrator>) -> Self {
         let last = Arc::default();
         Self { engine, administrator, draining: AtomicBool::new(false), last }
     }
 
     /// From now on the guard is on its way out.
-    pub fn start_draining(&self) {
+    pub(super) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     /// What is missing; empty means ready.
-    pub async fn missing(&self) -> Vec<String> {
+    pub(super) async fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.draining.load(Ordering::Acquire) {
             missing.push("the guard is stopping".to_owned());
@@ -78,7 +78,7 @@ impl ReadinessProbe {
     }
 
     /// Brings the gauges up to date.
-    pub fn observe(&self, missing: &[String]) {
+    pub(super) fn observe(&self, missing: &[String]) {
         let ledger = self.engine.ledger();
         let statistics = ledger.statistics();
         let state = LedgerState {

@@ -11,16 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::watch;
 
-use super::{Shared, reply};
 use crate::config::{Config, Listen};
 use crate::engine::Engine;
 use crate::home::Home;
+use crate::link::message::{GateEntry, Reply};
 
 /// How the last reload went, in Web3Signer's words.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +34,7 @@ pub struct Reloader {
     /// As it was opened at the start.
     listen: Listen,
     engine: Arc<Engine>,
+    gate: watch::Sender<Vec<GateEntry>>,
     running: AtomicBool,
     last: Mutex<Last>,
 }
@@ -49,6 +47,7 @@ impl Reloader {
             config_path: home.config_path(),
             home: home.path().to_owned(),
             listen,
+            gate: watch::Sender::new(engine.policy().gate()),
             engine,
             running: AtomicBool::new(false),
             last: Mutex::default(),
@@ -83,8 +82,45 @@ impl Reloader {
         let mut config = Config::parse(&text).map_err(|error| error.to_string())?;
         config.listen = self.listen.clone();
         let policy = config.policy(&self.home).map_err(|error| error.to_string())?;
+        let gate = policy.gate();
         self.engine.replace_policy(policy);
+        // Sent even when it names the same clients: connections that stay must ask anew what they
+        // may do.
+        self.gate.send_replace(gate);
         Ok(())
+    }
+
+    /// Whom a front may let in, now and after each reload.
+    pub(super) fn gate(&self) -> watch::Receiver<Vec<GateEntry>> {
+        self.gate.subscribe()
+    }
+
+    /// Begins a reload, unless one is running.
+    pub(super) fn start(self: &Arc<Self>) -> Reply {
+        let Some(turn) = self.take_turn() else {
+            return Reply::error(
+                409,
+                "reload-running",
+                "a reload is already running; GET /reload says when it is done",
+            );
+        };
+        tokio::task::spawn_blocking(move || turn.reload());
+        Reply::json(202, &json!({ "status": "accepted" }))
+    }
+
+    /// How the last one went.
+    pub(super) fn status(&self) -> Reply {
+        let running = self.running.load(Ordering::Acquire);
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let status = if running { "running" } else { last.status.unwrap_or("idle") };
+        Reply::json(
+            200,
+            &json!({
+                "status": status,
+                "lastOperationTime": last.time_unix_s,
+                "lastError": last.error,
+            }),
+        )
     }
 }
 
@@ -102,30 +138,4 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.0.running.store(false, Ordering::Release);
     }
-}
-
-/// `POST /reload`
-pub(super) async fn start(State(shared): State<Shared>) -> Response {
-    let Some(turn) = shared.reloader.take_turn() else {
-        return reply::error(
-            StatusCode::CONFLICT,
-            "reload-running",
-            "a reload is already running; GET /reload says when it is done",
-        );
-    };
-    tokio::task::spawn_blocking(move || turn.reload());
-    (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response()
-}
-
-/// `GET /reload`
-pub(super) async fn status(State(shared): State<Shared>) -> Response {
-    let running = shared.reloader.running.load(Ordering::Acquire);
-    let last = shared.reloader.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let status = if running { "running" } else { last.status.unwrap_or("idle") };
-    Json(json!({
-        "status": status,
-        "lastOperationTime": last.time_unix_s,
-        "lastError": last.error,
-    }))
-    .into_response()
 }

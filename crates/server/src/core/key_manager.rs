@@ -4,20 +4,17 @@
 //! keys of its key sets; a key whose past the request does not bring starts from the present epoch;
 //! passwords and key stores are never logged and never appear in an answer.
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
 use palisade_ethereum::PublicKey;
 use palisade_keys::{BlsSecretKey, Password, import};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::identity::RecognisedClient;
-use super::{Shared, reply};
 use crate::admin::{AdminError, Administrator, Answer, Fault, Past, PublicKeyText, Request};
+use crate::engine::Engine;
+use crate::link::message::Reply;
 use crate::policy::{Client, Operation, Policy};
 
 const NOT_ITS_KEY: &str =
@@ -42,61 +39,58 @@ struct DeleteBody {
     pubkeys: Vec<String>,
 }
 
-/// `GET /eth/v1/keystores`
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
-) -> Response {
-    if let Err(response) = may_manage(&client) {
-        return *response;
+/// Which keys the client manages.
+pub(super) fn list(engine: &Engine, client: &Client) -> Reply {
+    if let Err(reply) = may_manage(client) {
+        return reply;
     }
     let row = |key: PublicKey| {
         json!({
             "validating_pubkey": key.to_string(), "derivation_path": "", "readonly": false,
         })
     };
-    let data: Vec<_> = shared.engine.public_keys(&client.0).into_iter().map(row).collect();
-    Json(json!({ "data": data })).into_response()
+    let data: Vec<_> = engine.public_keys(client).into_iter().map(row).collect();
+    Reply::json(200, &json!({ "data": data }))
 }
 
-/// `POST /eth/v1/keystores`
+/// Takes keys in.
 pub(super) async fn import(
-    State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
-    body: Bytes,
-) -> Response {
-    if let Err(response) = may_manage(&client) {
-        return *response;
+    administrator: &Arc<Administrator>,
+    client: &Arc<Client>,
+    body: &[u8],
+) -> Reply {
+    if let Err(reply) = may_manage(client) {
+        return reply;
     }
-    let Ok(body) = serde_json::from_slice::<ImportBody>(&body) else {
+    let Ok(body) = serde_json::from_slice::<ImportBody>(body) else {
         return bad_request("the body must be {keystores: [..], passwords: [..]} of strings");
     };
     if body.keystores.len() != body.passwords.len() {
         return bad_request("there must be exactly one password for each key store");
     }
-    let administrator = shared.administrator.clone();
-    let import = move || import_all(&administrator, &client.0, body);
+    let (administrator, client) = (Arc::clone(administrator), Arc::clone(client));
+    let import = move || import_all(&administrator, &client, body);
     match tokio::task::spawn_blocking(import).await {
-        Ok(Ok(data)) => Json(json!({ "data": data })).into_response(),
+        Ok(Ok(data)) => Reply::json(200, &json!({ "data": data })),
         Ok(Err(error)) => admin_error(&error),
-        Err(_) => reply::error(
-            StatusCode::INTERNAL_SERVER_ERROR,
+        Err(_) => Reply::error(
+            500,
             "internal-error",
             "the import failed inside the guard; `palisade keys list` shows what is here",
         ),
     }
 }
 
-/// `DELETE /eth/v1/keystores`
+/// Lets keys go.
 pub(super) async fn delete(
-    State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
-    body: Bytes,
-) -> Response {
-    if let Err(response) = may_manage(&client) {
-        return *response;
+    administrator: &Arc<Administrator>,
+    client: &Arc<Client>,
+    body: &[u8],
+) -> Reply {
+    if let Err(reply) = may_manage(client) {
+        return reply;
     }
-    let Ok(body) = serde_json::from_slice::<DeleteBody>(&body) else {
+    let Ok(body) = serde_json::from_slice::<DeleteBody>(body) else {
         return bad_request("the body must be {pubkeys: [..]}");
     };
     let parsed: Result<Vec<PublicKeyText>, _> =
@@ -107,9 +101,9 @@ pub(super) async fn delete(
     if asked.is_empty() {
         return bad_request("pubkeys is empty; name at least one key");
     }
-    let administrator = shared.administrator.clone();
+    let administrator = Arc::clone(administrator);
     let public_keys: Vec<_> =
-        asked.iter().copied().filter(|key| Policy::sees(&client.0, &key.0)).collect();
+        asked.iter().copied().filter(|key| Policy::sees(client, &key.0.0)).collect();
     if public_keys.is_empty() {
         return not_its_keys();
     }
@@ -119,26 +113,27 @@ pub(super) async fn delete(
             deleted(&asked, &removed, &interchange)
         }
         Ok(Err(error)) => admin_error(&error),
-        _ => reply::error(
-            StatusCode::INTERNAL_SERVER_ERROR,
+        _ => Reply::error(
+            500,
             "internal-error",
             "the removal failed inside the guard; `palisade keys list` shows what is here",
         ),
     }
 }
 
-fn may_manage(client: &RecognisedClient) -> Result<(), Box<Response>> {
-    let Err(forbidden) = Policy::check(&client.0, Operation::KeyManagement, None) else {
+fn may_manage(client: &Client) -> Result<(), Reply> {
+    let Err(forbidden) = Policy::check(client, Operation::KeyManagement, None) else {
         return Ok(());
     };
-    if client.0.is_anonymous() {
-        return Err(Box::new(reply::unauthorised(
+    if client.is_anonymous() {
+        return Err(Reply::error(
+            401,
             "credential-missing",
             "key management needs the bearer token of a client that may do it; `palisade init` \
              made one in api-token.txt of the home",
-        )));
+        ));
     }
-    Err(Box::new(reply::error(StatusCode::FORBIDDEN, "policy-denied", forbidden.to_string())))
+    Err(Reply::error(403, "policy-denied", forbidden.to_string()))
 }
 
 fn import_all(
@@ -166,7 +161,7 @@ fn decrypt_all(
     let passwords = passwords.into_iter().map(Password::new);
     let keystores: Vec<_> = keystores.into_iter().zip(passwords).collect();
     let its_own = |secret: BlsSecretKey| {
-        let is_its_own = Policy::sees(client, &PublicKey(secret.public_key().0));
+        let is_its_own = Policy::sees(client, &secret.public_key().0);
         if is_its_own { Ok(secret) } else { Err(NOT_ITS_KEY.to_owned()) }
     };
     import::decrypt_each(&keystores)
@@ -185,7 +180,7 @@ fn import_status(result: &Result<BlsSecretKey, String>, duplicates: &[PublicKeyT
     }
 }
 
-fn deleted(asked: &[PublicKeyText], removed: &[PublicKeyText], interchange: &str) -> Response {
+fn deleted(asked: &[PublicKeyText], removed: &[PublicKeyText], interchange: &str) -> Reply {
     let data: Vec<_> = asked
         .iter()
         .map(|key| {
@@ -199,21 +194,21 @@ fn deleted(asked: &[PublicKeyText], removed: &[PublicKeyText], interchange: &str
             Status { status, message: String::new() }
         })
         .collect();
-    Json(json!({ "data": data, "slashing_protection": interchange })).into_response()
+    Reply::json(200, &json!({ "data": data, "slashing_protection": interchange }))
 }
 
-fn not_its_keys() -> Response {
-    reply::error(StatusCode::FORBIDDEN, "policy-denied", NOT_ITS_KEY)
+fn not_its_keys() -> Reply {
+    Reply::error(403, "policy-denied", NOT_ITS_KEY)
 }
 
-fn bad_request(message: &str) -> Response {
-    reply::error(StatusCode::BAD_REQUEST, "malformed-request", message)
+fn bad_request(message: &str) -> Reply {
+    Reply::error(400, "malformed-request", message)
 }
 
-fn admin_error(error: &AdminError) -> Response {
+fn admin_error(error: &AdminError) -> Reply {
     let status = match error.fault {
-        Fault::Usage | Fault::Refused => StatusCode::BAD_REQUEST,
-        Fault::CouldNot => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Usage | Fault::Refused => 400,
+        Fault::CouldNot => 503,
     };
-    (status, Json(json!({ "message": error.message, "code": error.code }))).into_response()
+    Reply::json(status, &json!({ "message": error.message, "code": error.code }))
 }

@@ -1,0 +1,132 @@
+//! The command line's shape for the session keys of Substrate chains.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+const GENERATE_HELP: &str = "\
+The keys are random, are sealed in the home before anything is printed, and have signed nothing
+yet. Name the types in the order of the runtime's SessionKeys: that is the order in which the chain
+takes them. Nothing that is printed is secret. Keep the old keys in service until the change is past
+on the chain: new keys serve from the session after the next.
+
+The owner is the account that session.setKeys is for: the validator's stash or controller, also
+where a staking proxy submits the call for it. Newer chains take keys only with the proof that they
+belong to this account; older ones do not look at it.
+
+Examples:
+  palisade keys generate --chain substrate:polkadot --keys gran,babe,para,asgn,audi,beef \\
+      --owner 15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5 --call-index 9.0
+  palisade keys generate --chain substrate:mini --keys aura:ed25519,gran --json";
+
+const PROVE_HELP: &str = "\
+Prints for keys that are here what `keys generate` prints for new ones: after an import, for another
+owner, or once more. Name the keys in the order of the runtime's SessionKeys.
+
+Example:
+  palisade keys prove --chain substrate:mini --owner 5Grwva… --call-index 6.0 babe=0xd435…";
+
+/// What the announcement on the chain needs.
+#[derive(Args)]
+pub(crate) struct AnnouncementArguments {
+    /// The chain: substrate:NAME with a NAME of `palisade chain list`
+    #[arg(long, value_name = "CHAIN")]
+    pub(crate) chain: String,
+
+    /// The account that session.setKeys is for: an SS58 address, or 0x hex
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) owner: Option<String>,
+
+    /// Print the encoded call session.setKeys with this index in the runtime: 6.0 or 0x0600
+    #[arg(long, value_name = "PALLET.CALL")]
+    pub(crate) call_index: Option<CallIndex>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = GENERATE_HELP)]
+pub(crate) struct GenerateArguments {
+    /// The key types, in the runtime's order; aura:ed25519 for Aura keys of that kind
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
+    pub(crate) keys: Vec<Kind>,
+
+    #[command(flatten)]
+    pub(crate) announcement: AnnouncementArguments,
+}
+
+#[derive(Args)]
+#[command(after_help = PROVE_HELP)]
+pub(crate) struct ProveArguments {
+    #[command(flatten)]
+    pub(crate) announcement: AnnouncementArguments,
+
+    /// Keys of this home
+    #[arg(required = true, value_name = "TYPE=PUBKEY")]
+    pub(crate) keys: Vec<TypedKey>,
+}
+
+/// Where a call stands in the runtime: the pallet's index and the call's in it.
+#[derive(Clone, Copy)]
+pub(crate) struct CallIndex {
+    pub(crate) pallet: u8,
+    pub(crate) call: u8,
+}
+
+/// A key type, with the crypto if it is not the usual one.
+#[derive(Clone)]
+pub(crate) struct Kind {
+    pub(crate) key_type: String,
+    pub(crate) crypto: Option<String>,
+}
+
+/// A key type and a public key of it.
+#[derive(Clone)]
+pub(crate) struct TypedKey {
+    pub(crate) key_type: String,
+    pub(crate) public_key: String,
+}
+
+impl FromStr for CallIndex {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "write the pallet's and the call's index as 6.0, or as 0x0600";
+        let both = match text.strip_prefix("0x") {
+            Some(digits) if digits.len() == 4 => digits
+                .split_at_checked(2)
+                .map(|(one, other)| [one, other].map(|byte| u8::from_str_radix(byte, 16))),
+            Some(_) => None,
+            None => text.split_once('.').map(|(one, other)| [one, other].map(u8::from_str)),
+        };
+        match both {
+            Some([Ok(pallet), Ok(call)]) => Ok(Self { pallet, call }),
+            _ => Err(wrong),
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = std::convert::Infallible;
+
+    /// What the letters mean is judged with the home.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key_type, crypto) = match text.split_once(':') {
+            Some((key_type, crypto)) => (key_type, Some(crypto.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { key_type: key_type.to_owned(), crypto })
+    }
+}
+
+impl FromStr for TypedKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key_type, public_key) =
+            text.split_once('=').ok_or("write a key as TYPE=PUBKEY, for example babe=0xd435…")?;
+        Ok(Self { key_type: key_type.to_owned(), public_key: public_key.to_owned() })
+    }
+}
