@@ -1,10 +1,8 @@
 //! `[[chain]]` of `palisade.toml`: the Substrate chains that a home signs for.
 //!
 //! Invariants: a name and a genesis hash stand once each; a chain is only ever added to the file's
-//! end, in one durable rename under a lock, so that a crash leaves the old file or the new one, and
-//! of two additions at once neither is lost.
+//! end ([`config_file::append`]).
 
-use std::fs;
 use std::path::Path;
 
 use palisade_protect::Digest;
@@ -12,7 +10,8 @@ use palisade_substrate::{AddressRule, BlockNumberBits, Chain, DiscoveryPolicy, P
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
-use crate::home::{HomeError, could_not, sync_parent, write_new};
+use crate::config_file;
+use crate::home::HomeError;
 
 /// `[[chain]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -97,7 +96,7 @@ impl ChainEntry {
 
     fn text(&self) -> String {
         format!(
-            "\n[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
+            "[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
             self.name, self.genesis, self.slot_ms, self.block_number_bits
         )
     }
@@ -132,23 +131,8 @@ impl Config {
 /// [`HomeError::Configuration`] for a chain that cannot be used or that is there, or the disk's
 /// [`HomeError::CouldNot`]; the file is then as it was.
 pub fn add(path: &Path, entry: &ChainEntry) -> Result<Chain, HomeError> {
-    let unusable = |error: ConfigError| HomeError::Configuration(error.to_string());
-    let chain = entry.chain().map_err(unusable)?;
-    // The home's own lock is the running guard's; a directory's is nobody's, and ends with the
-    // process.
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let _turn = fs::File::open(directory)
-        .and_then(|directory| directory.lock().map(|()| directory))
-        .map_err(|error| could_not("lock", directory, &error))?;
-    let before = fs::read_to_string(path).map_err(|error| could_not("read", path, &error))?;
-    let after = format!("{}\n{}", before.trim_end_matches('\n'), entry.text());
-    Config::parse(&after).map_err(unusable)?;
-    let staging = path.with_extension("toml.new");
-    // Of an addition that was cut off.
-    drop(fs::remove_file(&staging));
-    write_new(&staging, 0o600, after.as_bytes())?;
-    fs::rename(&staging, path).map_err(|error| could_not("rename", &staging, &error))?;
-    sync_parent(path)?;
+    let chain = entry.chain()?;
+    config_file::append(path, &entry.text())?;
     Ok(chain)
 }
 
