@@ -8,9 +8,8 @@ use palisade_server::core::OPENRPC;
 use palisade_substrate::mmr_commitment;
 use serde_json::{Map, Value, json};
 
-use super::substrate::{
-    ED25519_ALICE, SR25519_ALICE, call, header, home, present_slot, vote_parameters,
-};
+use super::substrate::{ED25519_ALICE, SR25519_ALICE, call, header, present_slot, vote_parameters};
+use super::validators;
 use crate::support::Guard;
 use crate::support::home::TestHome;
 use crate::support::schema::check;
@@ -19,6 +18,14 @@ const ECDSA_ALICE: &str = "0x020a1091341fe5664bfa1782d5e04779689068c916b04cb365e
 
 /// The router's own source.
 const ROUTER: &str = include_str!("../../../server/src/core/rpc.rs");
+
+/// With a key for every method.
+fn home(past: &str) -> TestHome {
+    let home = super::substrate::home(past);
+    validators::import(&home, "mini", "para", past);
+    validators::allow_addresses(&home, r#"["/ip4/192.0.2.7"]"#);
+    home
+}
 
 fn document() -> Value {
     serde_json::from_str(OPENRPC).unwrap()
@@ -59,6 +66,14 @@ fn sample(guard: &Guard, method: &str) -> Value {
         "palisade_beefyCommitment" => {
             let commitment = format!("0x{}", hex::encode(mmr_commitment([1; 32], 5, 1)));
             json!({ "publicKey": ECDSA_ALICE, "commitment": commitment })
+        }
+        "palisade_paraStatement" => {
+            let payload = [b"DISP\x01".as_slice(), &[7; 32], &[1, 0, 0, 0]].concat();
+            json!({ "publicKey": SR25519_ALICE, "payload": format!("0x{}", hex::encode(payload)) })
+        }
+        "palisade_authorityRecord" => {
+            let record = validators::address([192, 0, 2, 7], &validators::PEER);
+            json!({ "publicKey": SR25519_ALICE, "payload": format!("0x{}", hex::encode(record)) })
         }
         "palisade_provePossession" => {
             json!({ "publicKey": ED25519_ALICE, "owner": SR25519_ALICE })
@@ -202,6 +217,8 @@ fn every_number_and_every_code_of_a_rule_is_documented() {
     assert_eq!(documented, used);
     let mut codes: BTreeSet<&str> =
         ["policy-denied", "slot-not-near-now", "block-not-announced", "too-many-draws"].into();
+    codes.extend(["address-not-allowed", "peer-not-allowed", "time-not-near-now"]);
+    codes.insert("no-discovery-policy");
     let of_validators = [
         RefusalKind::DoubleProposal,
         RefusalKind::ProposalBehind,
