@@ -21,7 +21,12 @@ A wrong --fresh can get a validator slashed. Stop the old signer first, for good
 
 Examples:
   palisade keys import --password-file password.txt --fresh validator_keys/
-  palisade keys import --passwords secrets/ --history protection.json keystores/";
+  palisade keys import --passwords secrets/ --history protection.json keystores/
+  palisade keys import --chain substrate:polkadot --from-now chains/polkadot/keystore
+
+A Substrate node's keystore is read and left as it is: stop that node for good, then delete the
+files yourself. A password (--password-file) is needed only if the node runs with one. Session keys
+take as --history the file that `palisade keys remove` wrote.";
 
 const RAW_HELP: &str = "\
 Blank lines and lines that start with # are skipped. Do not leave secrets in clear on a disk: pipe
@@ -166,11 +171,12 @@ pub(crate) struct JsonArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Import EIP-2335 keystores: all of them, or none
+    /// Import EIP-2335 keystores, or a Substrate node's keystore: all of it, or nothing
     Import(ImportArguments),
     /// Import secret keys in clear, one on each line of a file
     ImportRaw(ImportRawArguments),
-    /// Make new session keys for a Substrate chain
+    /// Make new session keys for a Substrate chain; the old ones stay
+    #[command(visible_alias = "rotate")]
     Generate(GenerateArguments),
     /// Prove that session keys belong to an account, and print the call that announces them
     Prove(ProveArguments),
@@ -249,7 +255,7 @@ pub(crate) struct PastArguments {
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// What they signed: an EIP-3076 file that names every key
+    /// What they signed: an EIP-3076 file, or a file of `keys remove`, that names every key
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) history: Option<PathBuf>,
 
@@ -261,6 +267,14 @@ pub(crate) struct PastArguments {
 #[derive(Args)]
 #[command(after_help = PAST_HELP)]
 pub(crate) struct ImportArguments {
+    /// The chain: ethereum, or substrate:NAME with a NAME of `palisade chain list`
+    #[arg(long, value_name = "CHAIN", default_value = "ethereum", hide_default_value = true)]
+    pub(crate) chain: String,
+
+    /// Of a Substrate node's keystore, take only these key types
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    pub(crate) keys: Vec<String>,
+
     /// A file with the password of all keystores; without it, it is asked for
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "passwords")]
@@ -277,7 +291,7 @@ pub(crate) struct ImportArguments {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Keystores, or directories of them
+    /// Keystores, or directories of them; for a Substrate chain, a node's keystore directory
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -311,12 +325,17 @@ pub(crate) struct ImportRawArguments {
 
 #[derive(Args)]
 #[command(after_help = "\
-The history goes to removed-TIME-history.json in the home, and is on disk before a key is gone.
-The records stay in the home. Exit status 1: a named key was not here.")]
+The history goes to removed-TIME-history.json in the home (removed-TIME-session-history.json for
+session keys), and is on disk before a key is gone. The records stay in the home. Exit status 1: a
+named key was not here.")]
 pub(crate) struct RemoveArguments {
     /// Public keys, hex
     #[arg(required = true, value_name = "PUBKEY")]
     pub(crate) public_keys: Vec<String>,
+
+    /// For session keys: the chain has taken other keys, and the session of these is over
+    #[arg(long)]
+    pub(crate) after_session_change: bool,
 
     /// Print JSON
     #[arg(long)]

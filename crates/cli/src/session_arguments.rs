@@ -24,7 +24,7 @@ Prints for keys that are here what `keys generate` prints for new ones: after an
 owner, or once more. Name the keys in the order of the runtime's SessionKeys.
 
 Example:
-  palisade keys prove --chain substrate:mini --owner 5Grwva… --call-index 6.0 babe=0xd435… gran=0x88dc…";
+  palisade keys prove --chain substrate:mini --owner 5Grwva… --call-index 6.0 babe=0xd435…";
 
 /// What the announcement on the chain needs.
 #[derive(Args)]

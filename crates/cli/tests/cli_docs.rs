@@ -66,6 +66,10 @@ fn every_field_of_the_configuration_is_documented_and_no_other() {
         ("`[listen.tls]`", "network = 'x'\n[listen.tls]\nunknown-field = 1"),
         ("`[metrics]`", "network = 'x'\n[metrics]\nunknown-field = 1"),
         ("`[limits]`", "network = 'x'\n[limits]\nunknown-field = 1"),
+        (
+            "`[chain.authority_discovery]`",
+            "network = 'x'\n[[chain]]\n[chain.authority_discovery]\nunknown-field = 1",
+        ),
         ("`[[client]]`", "network = 'x'\n[[client]]\nunknown-field = 1"),
     ] {
         let wanted = fields_after(toml);
@@ -131,6 +135,7 @@ const NOT_CODES: &[&str] = &[
     "keys-loaded",
     "no-referrer",
     "no-store",
+    "palisade-session-history",
     "slashing-protection-db-health-check",
 ];
 
@@ -236,13 +241,18 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     }
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 24] = [
     "init",
     "run",
     "keys import",
     "keys import-raw",
     "keys list",
+    "keys generate",
+    "keys prove",
+    "keys floor",
     "keys remove",
+    "chain add",
+    "chain list",
     "history export",
     "history import",
     "stop-line",

@@ -42,6 +42,7 @@ transcripts!(
     raw_keys,
     running,
     service,
+    session_keys,
     stop_line,
     tls,
     unlock

@@ -96,3 +96,12 @@ impl SecretKey {
         }
     }
 }
+
+/// 64 hexadecimal digits after `0x`, in a buffer that never grows: one that does leaves copies.
+pub(crate) fn in_clear(secret: &[u8; 32]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(66));
+    text.push_str("0x");
+    let digits = secret.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+    text
+}

@@ -26,6 +26,7 @@ use blstrs::{G2Projective, Scalar};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{DefaultIsZeroes, Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::any::in_clear;
 use crate::{Scheme, Signature, key_id};
 
 /// A public key: 48 bytes, a compressed point of G1. The bytes are not checked to be a point.
@@ -108,12 +109,7 @@ impl BlsSecretKey {
     /// process of this guard. It must never reach a log, an argument or a file.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
-        let bytes = self.to_bytes();
-        let mut text = Zeroizing::new(String::with_capacity(66));
-        text.push_str("0x");
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-        text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
-        text
+        in_clear(&self.to_bytes())
     }
 
     /// The secret in clear, 32 bytes, big-endian.

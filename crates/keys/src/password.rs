@@ -38,6 +38,11 @@ impl Password {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// As typed, without the line end of a password file.
+    pub(crate) fn as_typed(&self) -> &str {
+        self.0.trim_end_matches(['\r', '\n'])
+    }
+
     /// The form that keys are derived from.
     pub(crate) fn normalized(&self) -> Zeroizing<String> {
         let characters = || self.0.nfkd().filter(|character| !character.is_control());

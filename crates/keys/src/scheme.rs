@@ -2,7 +2,7 @@
 //!
 //! Invariant: tags and the digest of [`key_id`] are part of formats on disk and never change.
 
-use palisade_protect::KeyId;
+use palisade_protect::{KeyId, KeyType};
 use sha2::{Digest as _, Sha256};
 
 const KEY_ID_DOMAIN: &[u8] = b"palisade/key/v1";
@@ -38,6 +38,28 @@ impl Scheme {
             Self::Bls12381 => 48,
             Self::Sr25519 | Self::Ed25519 => 32,
             Self::Ecdsa => 33,
+        }
+    }
+
+    /// The schemes of session keys of a type, the usual one first.
+    #[must_use]
+    pub fn for_key_type(key_type: KeyType) -> &'static [Self] {
+        match key_type {
+            KeyType::GRANDPA => &[Self::Ed25519],
+            KeyType::BEEFY => &[Self::Ecdsa],
+            KeyType::AURA => &[Self::Sr25519, Self::Ed25519],
+            _ => &[Self::Sr25519],
+        }
+    }
+
+    /// Its name, as operators write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bls12381 => "bls12-381",
+            Self::Sr25519 => "sr25519",
+            Self::Ed25519 => "ed25519",
+            Self::Ecdsa => "ecdsa",
         }
     }
 

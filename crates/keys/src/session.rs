@@ -15,6 +15,7 @@ use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey, signing_context};
 use sha3::Digest as _;
 use zeroize::Zeroizing;
 
+use crate::any::in_clear;
 use crate::secret_uri::{self, SecretUriError, Seed};
 use crate::{Scheme, SignError, key_id};
 
@@ -179,6 +180,13 @@ impl SessionSecretKey {
     #[must_use]
     pub fn public_key(&self) -> SessionPublicKey {
         self.public_key
+    }
+
+    /// The secret in clear, as the secret URI of its seed: for handing a key to another process of
+    /// this guard. It must never reach a log, an argument or a file.
+    #[must_use]
+    pub fn to_uri(&self) -> Zeroizing<String> {
+        in_clear(&self.seed)
     }
 
     /// The 32 bytes to seal.

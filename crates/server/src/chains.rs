@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use palisade_protect::Digest;
-use palisade_substrate::{BlockNumberBits, Chain};
+use palisade_substrate::{AddressRule, BlockNumberBits, Chain, DiscoveryPolicy, PeerId};
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
 use crate::config_file;
+use crate::home::HomeError;
 
 /// `[[chain]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +26,41 @@ pub struct ChainEntry {
     /// The width of its block numbers: 32 or 64.
     #[serde(default = "thirty_two")]
     pub block_number_bits: u8,
+    /// What its validators may say of where they can be reached.
+    pub authority_discovery: Option<DiscoveryEntry>,
+}
+
+/// `[chain.authority_discovery]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryEntry {
+    /// The peer ids of the operator's nodes.
+    pub peer_ids: Vec<String>,
+    /// How their addresses begin: multiaddresses without a peer id, or nets.
+    pub addresses: Vec<String>,
+}
+
+impl DiscoveryEntry {
+    /// The policy, or what cannot be used in it.
+    fn policy(&self) -> Result<DiscoveryPolicy, String> {
+        let peer = |text: &String| {
+            PeerId::parse(text).ok_or_else(|| {
+                format!("{text:?} is not a peer id; nodes print theirs when they start")
+            })
+        };
+        let address = |text: &String| {
+            AddressRule::parse(text).ok_or_else(|| {
+                format!(
+                    "{text:?} is not the beginning of an address; write /ip4/192.0.2.7/tcp/30333, \
+                     /dns/node.example/tcp/30333, or a net as /ip4/10.0.0.0/ipcidr/8"
+                )
+            })
+        };
+        Ok(DiscoveryPolicy {
+            peers: self.peer_ids.iter().map(peer).collect::<Result<_, _>>()?,
+            addresses: self.addresses.iter().map(address).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 fn thirty_two() -> u8 {
@@ -42,10 +78,8 @@ impl ChainEntry {
         if self.name.is_empty() || 64 < self.name.len() || !self.name.bytes().all(is_word) {
             return Err(fail("a name has 1 to 64 lowercase letters, digits and dashes"));
         }
-        let digits = self.genesis.strip_prefix("0x").unwrap_or(&self.genesis);
-        let mut genesis = [0; 32];
-        hex::decode_to_slice(digits, &mut genesis)
-            .map_err(|_| fail("the genesis hash has 64 hex digits"))?;
+        let genesis =
+            genesis_of(&self.genesis).ok_or_else(|| fail("the genesis hash has 64 hex digits"))?;
         if !(100..=600_000).contains(&self.slot_ms) {
             return Err(fail("the slot duration is from 100 to 600000 milliseconds"));
         }
@@ -55,7 +89,9 @@ impl ChainEntry {
             _ => return Err(fail("block numbers have 32 or 64 bits")),
         };
         let (name, slot_ms) = (self.name.clone(), self.slot_ms);
-        Ok(Chain { name, genesis: Digest(genesis), slot_ms, block_number })
+        let discovery = self.authority_discovery.as_ref().map(DiscoveryEntry::policy);
+        let discovery = discovery.transpose().map_err(|why| fail(&why))?;
+        Ok(Chain { name, genesis, slot_ms, block_number, discovery })
     }
 
     fn text(&self) -> String {
@@ -92,11 +128,19 @@ impl Config {
 /// Adds a chain to the file at `path`.
 ///
 /// # Errors
-/// The text of the problem, with whether it is the operator's ([`ConfigError`]) or the disk's.
-pub fn add(path: &Path, entry: &ChainEntry) -> Result<Result<Chain, ConfigError>, std::io::Error> {
-    let chain = match entry.chain() {
-        Ok(chain) => chain,
-        Err(error) => return Ok(Err(error)),
-    };
-    Ok(config_file::append(path, &entry.text())?.map(|_| chain))
+/// [`HomeError::Configuration`] for a chain that cannot be used or that is there, or the disk's
+/// [`HomeError::CouldNot`]; the file is then as it was.
+pub fn add(path: &Path, entry: &ChainEntry) -> Result<Chain, HomeError> {
+    let unusable = |error: ConfigError| HomeError::Configuration(error.to_string());
+    let chain = entry.chain().map_err(unusable)?;
+    config_file::append(path, &entry.text())?;
+    Ok(chain)
+}
+
+/// Reads a genesis hash: 64 hex digits, with or without `0x`.
+#[must_use]
+pub fn genesis_of(text: &str) -> Option<Digest> {
+    let mut genesis = [0; 32];
+    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis).ok()?;
+    Some(Digest(genesis))
 }

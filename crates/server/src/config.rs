@@ -9,11 +9,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use palisade_ethereum::PublicKey;
 use serde::{Deserialize, Serialize};
 
 pub use crate::chains::ChainEntry;
 use crate::policy::{Client, Credential, Fingerprint, KeySet, Operation, Policy};
+
+/// Of sr25519 and ed25519, of ECDSA on secp256k1, of BLS12-381.
+const PUBLIC_KEY_BYTES: [usize; 3] = [32, 33, 48];
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,7 +34,7 @@ pub struct Config {
     /// Bounds on what clients can make the guard do.
     #[serde(default)]
     pub limits: Limits,
-    /// Named sets of public keys.
+    /// Named sets of public keys, of validators and of sessions.
     #[serde(default)]
     pub key_sets: BTreeMap<String, Vec<String>>,
     /// Who may ask, and for what.
@@ -182,11 +184,13 @@ impl Config {
         Ok(policy)
     }
 
-    fn resolve_key_sets(&self) -> Result<BTreeMap<&str, HashSet<PublicKey>>, ConfigError> {
+    fn resolve_key_sets(&self) -> Result<BTreeMap<&str, HashSet<Vec<u8>>>, ConfigError> {
         let parse = |name: &str, text: &String| {
-            text.parse::<PublicKey>().map_err(|_| {
+            let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).ok();
+            bytes.filter(|bytes| PUBLIC_KEY_BYTES.contains(&bytes.len())).ok_or_else(|| {
                 ConfigError(format!(
-                    "key set {name:?}: {text:?} is not a public key (96 hex digits)"
+                    "key set {name:?}: {text:?} is not a public key (96 hex digits; of a session \
+                     64, of type beef 66)"
                 ))
             })
         };
@@ -239,7 +243,7 @@ impl ClientEntry {
     fn resolve(
         &self,
         home: &Path,
-        key_sets: &BTreeMap<&str, HashSet<PublicKey>>,
+        key_sets: &BTreeMap<&str, HashSet<Vec<u8>>>,
     ) -> Result<Client, ConfigError> {
         let fail = |why: String| ConfigError(format!("client {:?}: {why}", self.name));
         let mut credentials = Vec::new();
@@ -281,17 +285,14 @@ impl ClientEntry {
         Ok(Client { name: self.name.clone(), credential, allow, keys })
     }
 
-    fn resolve_keys(
-        &self,
-        key_sets: &BTreeMap<&str, HashSet<PublicKey>>,
-    ) -> Result<KeySet, String> {
+    fn resolve_keys(&self, key_sets: &BTreeMap<&str, HashSet<Vec<u8>>>) -> Result<KeySet, String> {
         let Some(names) = &self.keys else { return Ok(KeySet::All) };
         let mut keys = HashSet::new();
         for name in names {
             let set = key_sets
                 .get(name.as_str())
                 .ok_or_else(|| format!("there is no key set {name:?} under [key_sets]"))?;
-            keys.extend(set.iter().copied());
+            keys.extend(set.iter().cloned());
         }
         Ok(KeySet::Only(keys))
     }

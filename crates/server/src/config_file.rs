@@ -1,36 +1,37 @@
 //! Changes that a command makes to `palisade.toml`: only ever at the file's end.
 //!
-//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could
-//! not use is never written; the change is one durable rename, so that a crash leaves the old file
-//! or the new one.
+//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could not
+//! use is never written; the change is one durable rename under a lock, so that a crash leaves the
+//! old file or the new one, and of two additions at once neither is lost.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::home::{HomeError, could_not, sync_parent, write_new};
 
-/// Adds tables to the end of the file at `path`, and gives the configuration as it is then.
+/// Adds tables to the end of the file at `path`, and gives the configuration as it is then. Additions
+/// of several processes happen one after the other.
 ///
 /// # Errors
-/// The inner error when the file would not be a configuration, the outer one when the disk says no;
-/// the file is as before in both cases.
-pub fn append(path: &Path, tables: &str) -> io::Result<Result<Config, ConfigError>> {
-    let before = fs::read_to_string(path)?;
-    let after = format!("{}\n\n{}\n", before.trim_end(), tables.trim_end());
-    let config = match Config::parse(&after) {
-        Ok(config) => config,
-        Err(error) => return Ok(Err(error)),
-    };
+/// [`HomeError::Configuration`] when the file would not be a configuration, or the disk's
+/// [`HomeError::CouldNot`]; the file is then as it was.
+pub fn append(path: &Path, tables: &str) -> Result<Config, HomeError> {
+    // The home's own lock is the running guard's; a directory's is nobody's, and ends with the
+    // process.
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let _turn = fs::File::open(directory)
+        .and_then(|directory| directory.lock().map(|()| directory))
+        .map_err(|error| could_not("lock", directory, &error))?;
+    let before = fs::read_to_string(path).map_err(|error| could_not("read", path, &error))?;
+    let after = format!("{}\n\n{}\n", before.trim_end(), tables.trim());
+    let config =
+        Config::parse(&after).map_err(|error| HomeError::Configuration(error.to_string()))?;
     let staging = path.with_extension("toml.new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
-    file.write_all(after.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&staging, path)?;
-    if let Some(parent) = path.parent() {
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(Ok(config))
+    // Of an addition that was cut off.
+    drop(fs::remove_file(&staging));
+    write_new(&staging, 0o600, after.as_bytes())?;
+    fs::rename(&staging, path).map_err(|error| could_not("rename", &staging, &error))?;
+    sync_parent(path)?;
+    Ok(config)
 }

@@ -352,7 +352,8 @@ fn read_network_file(path: &Path) -> Result<(Network, String), HomeError> {
     Ok((network, text))
 }
 
-fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
+/// Writes a file that is not there yet, durably but for its name in the directory.
+pub(crate) fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -364,7 +365,8 @@ fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), HomeError> {
         .map_err(|error| could_not("write", path, &error))
 }
 
-fn sync_parent(path: &Path) -> Result<(), HomeError> {
+/// Makes the names in the directory of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), HomeError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or_else(|| Path::new("."));
     fs::File::open(parent)
@@ -372,7 +374,7 @@ fn sync_parent(path: &Path) -> Result<(), HomeError> {
         .map_err(|error| could_not("sync", parent, &error))
 }
 
-fn could_not(what: &str, path: &Path, error: &std::io::Error) -> HomeError {
+pub(crate) fn could_not(what: &str, path: &Path, error: &std::io::Error) -> HomeError {
     HomeError::CouldNot(format!("cannot {what} {}: {error}", path.display()))
 }
 

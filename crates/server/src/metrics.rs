@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::engine::Outcome;
+use crate::engine::{Denial, Outcome};
 
 /// Upper bounds of the latency buckets, in seconds.
 pub const LATENCY_BUCKETS: [f64; 14] =
@@ -95,12 +95,12 @@ impl Metrics {
         );
         registry.register(
             "signing_requests",
-            "Requests to sign, by signing type and outcome (signed, or the code of the denial)",
+            "Requests to sign, by kind of duty and outcome (signed, or the code of the denial)",
             self.signings.clone(),
         );
         registry.register_with_unit(
             "signing_latency",
-            "From a request that is read whole to its outcome, by signing type",
+            "From a request that is read whole to its outcome, by kind of duty",
             Unit::Seconds,
             self.latency.clone(),
         );
@@ -137,11 +137,17 @@ impl Metrics {
     /// One request to sign, from its bytes to its outcome.
     pub fn observe_signing(&self, kind: Option<SigningType>, outcome: &Outcome, took: Duration) {
         let kind = kind.map_or("unreadable", SigningType::code);
-        let label = match outcome {
-            Ok(_) => "signed",
-            Err(denial) => denial.code(),
-        };
-        self.signings.get_or_create(&SigningLabels { kind, outcome: label }).inc();
+        self.observe(kind, outcome.as_ref().map_or_else(Denial::code, |_| "signed"), took);
+    }
+
+    /// One request to a session key, from its parameters to its outcome. `outcome` is `signed`,
+    /// `announced`, or the code of the denial.
+    pub fn observe_session(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.observe(kind, outcome, took);
+    }
+
+    fn observe(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.signings.get_or_create(&SigningLabels { kind, outcome }).inc();
         self.latency.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
         self.latencies.observe(took.as_secs_f64());
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use palisade_ethereum::{PublicKey, SigningType};
+use palisade_ethereum::SigningType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -149,12 +149,12 @@ pub enum Credential {
 pub enum KeySet {
     /// Every key of this guard.
     All,
-    /// Only these.
-    Only(HashSet<PublicKey>),
+    /// Only these, by the bytes of their public keys: of validators and of sessions alike.
+    Only(HashSet<Vec<u8>>),
 }
 
 impl KeySet {
-    fn contains(&self, key: &PublicKey) -> bool {
+    fn contains(&self, key: &[u8]) -> bool {
         match self {
             Self::All => true,
             Self::Only(keys) => keys.contains(key),
@@ -252,14 +252,14 @@ impl Policy {
         recognise(&self.clients, presented)
     }
 
-    /// May `client` ask for `operation` with `key`?
+    /// May `client` ask for `operation` with the key of these bytes?
     ///
     /// # Errors
     /// [`Forbidden`] says which half of the policy said no.
     pub fn check(
         client: &Client,
         operation: Operation,
-        key: Option<&PublicKey>,
+        key: Option<&[u8]>,
     ) -> Result<(), Forbidden> {
         let because = if !client.allow.contains(&operation) {
             ForbiddenBecause::Operation
@@ -271,23 +271,9 @@ impl Policy {
         Err(Forbidden { client: client.name.clone(), operation, because })
     }
 
-    /// May `client` ask for `operation` with a session key? Key sets name validators' keys only, so
-    /// a client that is held to key sets has no session key.
-    ///
-    /// # Errors
-    /// [`Forbidden`], as [`Policy::check`].
-    pub fn check_session(client: &Client, operation: Operation) -> Result<(), Forbidden> {
-        Self::check(client, operation, None)?;
-        if client.keys == KeySet::All {
-            return Ok(());
-        }
-        let because = ForbiddenBecause::Key;
-        Err(Forbidden { client: client.name.clone(), operation, because })
-    }
-
     /// May `client` see that `key` is here?
     #[must_use]
-    pub fn sees(client: &Client, key: &PublicKey) -> bool {
+    pub fn sees(client: &Client, key: &[u8]) -> bool {
         client.keys.contains(key)
     }
 

@@ -45,7 +45,7 @@ pub(crate) fn measure(
     report.row(Row {
         name: "batch_attestation_cpu_over_bare_sign",
         value: median(&cpu),
-        target: 0.70,
+        target: Some(0.70),
         limit: median(&new_message),
         limit_is: "us bare blst sign of a new message, CPU; median of the rounds' ratios"
             .to_owned(),
@@ -53,7 +53,7 @@ pub(crate) fn measure(
     report.row(Row {
         name: "slot_burst_wall_over_bare_cached_sign",
         value: median(&wall),
-        target: 1.5,
+        target: Some(1.5),
         limit: median(&shortest),
         limit_is: format!(
             "ms for {BURST} bare cached signs on {} processors; median of the rounds' ratios",

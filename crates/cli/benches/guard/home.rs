@@ -41,6 +41,35 @@ impl Home {
         home
     }
 
+    /// A home with this many session keys of type gran and as many of type babe, all fresh, for a
+    /// chain with slots of `slot_ms`.
+    pub(crate) fn with_sessions(count: usize, slot_ms: u64) -> Self {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let home = Self { directory };
+        home.run(&["init", "--network", "mainnet"]);
+        let (slot_ms, genesis) = (slot_ms.to_string(), "ab".repeat(32));
+        home.run(&["chain", "add", "bench", "--genesis", &genesis, "--slot-ms", &slot_ms]);
+        let mut seeds = String::new();
+        for number in 1..=count {
+            writeln!(seeds, "0x{}{number:08x}", "22".repeat(28)).unwrap();
+        }
+        let file = home.directory.path().join("seeds");
+        std::fs::write(&file, seeds).unwrap();
+        let file = file.to_str().unwrap();
+        for key_type in ["gran", "babe"] {
+            let to = ["keys", "import-raw", "--chain", "substrate:bench", "--type", key_type];
+            home.run(&[to.as_slice(), &["--fresh", file]].concat());
+        }
+        home
+    }
+
+    /// The public keys of one type, as the command line lists them.
+    pub(crate) fn session_keys(&self, key_type: &str) -> Vec<String> {
+        let listed: Value = serde_json::from_slice(&self.run(&["keys", "list", "--json"])).unwrap();
+        let of_type = listed.as_array().unwrap().iter().filter(|row| row["type"] == key_type);
+        of_type.map(|row| row["public_key"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Where it lies.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("home")

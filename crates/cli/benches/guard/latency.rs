@@ -34,7 +34,7 @@ pub(crate) fn measure(runtime: &Runtime, guard: &Guard, duties: &mut Duties, rep
     report.row(Row {
         name: "latency_p99_over_p50",
         value: median(&ratios),
-        target: 4.0,
+        target: Some(4.0),
         limit: median(&middles) * 1e3,
         limit_is: format!("us p50 in {ROUNDS} rounds; median of the rounds' ratios"),
     });

@@ -137,7 +137,8 @@ fn mean_of(mut work: impl FnMut(u32)) -> f64 {
     (thread_microseconds() - start) / f64::from(SIGNATURES)
 }
 
-fn thread_microseconds() -> f64 {
+/// The CPU time of this thread so far.
+pub(crate) fn thread_microseconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }

@@ -7,7 +7,8 @@
 //! slow. `cargo bench -p palisade-cli --bench guard`
 //!
 //! `cargo bench -p palisade-cli --bench guard -- single burst` measures only these of start,
-//! single, burst and latency. `PALISADE_BIN` measures another build of the program instead.
+//! single, burst, latency and sessions (Substrate's session keys, over WebSockets, in a home of
+//! their own). `PALISADE_BIN` measures another build of the program instead.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,14 +21,17 @@
 )]
 
 mod attestations;
+mod bare;
 mod burst;
 mod guard;
 mod home;
 mod http;
 mod latency;
 mod limits;
+mod nodes;
 mod proof;
 mod report;
+mod sessions;
 mod single;
 mod start;
 mod statistics;
@@ -50,29 +54,39 @@ fn main() {
     let named: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| named.is_empty() || named.iter().any(|named| named == name);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut report = Report::default();
+    if ["start", "single", "burst", "latency"].into_iter().any(&wanted) {
+        validators(&wanted, &mut report);
+    }
+    if wanted("sessions") {
+        sessions::measure(&mut report);
+    }
+    report.print();
+}
+
+/// A home of validators, over HTTP.
+fn validators(wanted: &impl Fn(&str) -> bool, report: &mut Report) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut limits = Limits::new();
     eprintln!("making a home with {KEYS} keys");
     let home = Home::with_keys(KEYS);
     let mut duties = Duties::new(home.public_keys());
 
     if wanted("start") {
-        start::measure(&home, &mut report);
+        start::measure(&home, report);
     }
     let guard = Guard::start(&home);
     if wanted("single") {
-        single::measure(&runtime, &guard, &mut duties, &mut limits, &mut report);
+        single::measure(&runtime, &guard, &mut duties, &mut limits, report);
     }
     if wanted("burst") {
-        burst::measure(&runtime, &guard, &mut duties, &mut limits, &mut report);
+        burst::measure(&runtime, &guard, &mut duties, &mut limits, report);
     }
     if wanted("latency") {
-        latency::measure(&runtime, &guard, &mut duties, &mut report);
+        latency::measure(&runtime, &guard, &mut duties, report);
     }
-    start::memory_after_load(&guard, &mut report);
+    start::memory_after_load(&guard, report);
     guard.stop();
     proof::check(&home, &duties);
-    limits.report(&mut report);
-    report.print();
+    limits.report(report);
 }

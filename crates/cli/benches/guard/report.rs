@@ -1,7 +1,7 @@
 //! The table and the JSON lines.
 //!
-//! Invariant: a row with a target says what its limit was measured to be; rows without a target are
-//! context and have no JSON line.
+//! Invariant: a row says what its limit was measured to be; notes are context and have no JSON
+//! line.
 
 /// Everything that was measured, in order.
 #[derive(Default)]
@@ -10,14 +10,14 @@ pub(crate) struct Report {
     notes: Vec<(String, String)>,
 }
 
-/// One measure with a target; smaller is better.
+/// One measure; smaller is better.
 pub(crate) struct Row {
     /// Stable, for machines.
     pub(crate) name: &'static str,
     /// In the unit of `target`.
     pub(crate) value: f64,
-    /// What `value` must not exceed.
-    pub(crate) target: f64,
+    /// What `value` must not exceed, if anything is promised.
+    pub(crate) target: Option<f64>,
     /// What the value was divided by or compared with, in the unit that `limit_is` names.
     pub(crate) limit: f64,
     /// The limit in words, with its unit and how it was taken.
@@ -25,12 +25,12 @@ pub(crate) struct Row {
 }
 
 impl Report {
-    /// A measure with a target.
+    /// A measure beside its limit.
     pub(crate) fn row(&mut self, row: Row) {
         self.rows.push(row);
     }
 
-    /// Context without a target.
+    /// Context without a limit.
     pub(crate) fn note(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.notes.push((name.into(), value.into()));
     }
@@ -39,10 +39,14 @@ impl Report {
     pub(crate) fn print(&self) {
         eprintln!("\n{:<46} {:>8} {:>8}        limit of this run", "measure", "value", "target");
         for row in &self.rows {
-            let verdict = if row.value <= row.target { "pass" } else { "MISS" };
+            let (target, verdict) = match row.target {
+                Some(target) if row.value <= target => (format!("{target:.3}"), "pass"),
+                Some(target) => (format!("{target:.3}"), "MISS"),
+                None => ("-".to_owned(), "    "),
+            };
             eprintln!(
-                "{:<46} {:>8.3} {:>8.3}  {verdict}  {:.1} {}",
-                row.name, row.value, row.target, row.limit, row.limit_is
+                "{:<46} {:>8.3} {target:>8}  {verdict}  {:.1} {}",
+                row.name, row.value, row.limit, row.limit_is
             );
         }
         eprintln!();

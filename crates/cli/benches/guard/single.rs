@@ -54,7 +54,7 @@ pub(crate) fn measure(
     report.row(Row {
         name: "attestation_cpu_over_bare_sign",
         value: median(&ratios),
-        target: 1.25,
+        target: Some(1.25),
         limit: median(&bare_costs),
         limit_is:
             "us bare blst sign of a new message, CPU, before and after each round; median of \

@@ -15,7 +15,8 @@ use crate::failure::Failure;
 use crate::session_arguments::{
     AnnouncementArguments, CallIndex, GenerateArguments, ProveArguments,
 };
-use crate::{Done, Outcome, output, target};
+use crate::target::{self, Target};
+use crate::{Done, Outcome, output};
 
 pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
     let asked = Asked::read(home, &arguments.announcement)?;
@@ -28,7 +29,9 @@ pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
         kinds: arguments.keys.into_iter().map(kind).collect(),
         owner: asked.owner.clone(),
     };
-    let keys = keys_in(target::ask(home, Request::SessionKeysGenerate(wanted))?)?;
+    let mut target = Target::of(home)?;
+    let older = older_keys(&mut target, &wanted)?;
+    let keys = keys_in(target.ask(Request::SessionKeysGenerate(wanted))?)?;
     if !asked.json {
         output::line(&format!(
             "Generated {} for {}. They are sealed in this home, and have signed nothing.",
@@ -36,7 +39,23 @@ pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
             asked.chain.name
         ))?;
     }
-    asked.report(&keys)
+    asked.report(&keys, &older)
+}
+
+/// The keys of the same types that serve the chain so far.
+fn older_keys(
+    target: &mut Target,
+    wanted: &SessionGeneration,
+) -> Result<Vec<SessionKeyName>, Failure> {
+    let Answer::Keys { keys } = target.ask(Request::KeysList)? else { return Err(unexpected()) };
+    let older = keys.into_iter().filter_map(|row| {
+        let session = row.session?;
+        let same_type = wanted.kinds.iter().any(|kind| kind.key_type == session.key_type);
+        let is_older = same_type && session.genesis == wanted.genesis;
+        let name = SessionKeyName { key_type: session.key_type, public_key: row.public_key };
+        is_older.then_some(name)
+    });
+    Ok(older.collect())
 }
 
 pub(super) fn prove(home: &Home, arguments: ProveArguments) -> Done {
@@ -50,7 +69,8 @@ pub(super) fn prove(home: &Home, arguments: ProveArguments) -> Done {
         keys: arguments.keys.into_iter().map(name).collect(),
         owner: asked.owner.clone(),
     };
-    asked.report(&keys_in(target::ask(home, Request::SessionKeysProve(wanted))?)?)
+    let keys = keys_in(target::ask(home, Request::SessionKeysProve(wanted))?)?;
+    asked.report(&keys, &[])
 }
 
 fn keys_in(answer: Answer) -> Result<Vec<ProvenKey>, Failure> {
@@ -81,7 +101,7 @@ impl Asked {
         Ok(Self { chain, owner, call_index: arguments.call_index, json: arguments.json })
     }
 
-    fn report(&self, keys: &[ProvenKey]) -> Done {
+    fn report(&self, keys: &[ProvenKey], older: &[SessionKeyName]) -> Done {
         let public_keys = bytes_of(keys.iter().map(|key| key.public_key.as_str()))?;
         let proofs = keys.iter().map(|key| key.proof.as_deref()).collect::<Option<Vec<_>>>();
         let proof = proofs.map(|proofs| bytes_of(proofs.into_iter())).transpose()?;
@@ -95,6 +115,7 @@ impl Asked {
             output::json(&serde_json::json!({
                 "chain": self.chain.name,
                 "keys": keys,
+                "older_keys": older,
                 "session_keys": hex(&session_keys),
                 "owner": self.owner,
                 "proof": proof.as_deref().map(hex),
@@ -116,6 +137,12 @@ impl Asked {
         }
         if let Some(call) = &call {
             output::line(&format!("Call session.setKeys:\n  {}", hex(call)))?;
+        }
+        if !older.is_empty() {
+            output::line("Older keys, which serve until the chain has changed to the new ones:")?;
+        }
+        for key in older {
+            output::line(&format!("  {}  {}", key.key_type, key.public_key))?;
         }
         Ok(Outcome::Yes)
     }

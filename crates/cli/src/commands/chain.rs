@@ -23,11 +23,9 @@ fn add(home: &Home, arguments: &ChainAddArguments) -> Done {
         genesis: arguments.genesis.clone(),
         slot_ms: arguments.slot_ms,
         block_number_bits: if arguments.block_number_bits == "64" { 64 } else { 32 },
+        authority_discovery: None,
     };
-    let path = home.config_path();
-    let added = chains::add(&path, &entry)
-        .map_err(|error| Failure::io(format!("cannot write {}", path.display()), &error))?;
-    let chain = added.map_err(|error| Failure::Usage(error.to_string()))?;
+    let chain = chains::add(&home.config_path(), &entry)?;
     if arguments.json {
         output::json(&json_of(&chain))?;
         return Ok(Outcome::Yes);

@@ -30,6 +30,16 @@ pub(super) fn run(home: &Home, command: KeysCommand) -> Done {
 }
 
 fn import(home: &Home, arguments: ImportArguments) -> Done {
+    if let Some(name) = arguments.chain.strip_prefix("substrate:") {
+        return sessions::import_node(home, name, &arguments);
+    }
+    if arguments.chain != "ethereum" || !arguments.keys.is_empty() {
+        return Err(Failure::Usage(format!(
+            "this version takes --chain ethereum, or --chain substrate:NAME with or without \
+             --keys, not --chain {:?}",
+            arguments.chain
+        )));
+    }
     // Everything that can be wrong without decrypting is found before minutes of decrypting.
     let past = past(&arguments.past)?;
     let mut target = Target::of(home)?;
@@ -171,10 +181,11 @@ fn text_of(row: &KeyRow) -> String {
 }
 
 fn session_text(row: &KeyRow, session: &SessionRow) -> String {
-    let place = match (session.last_slot, session.last_place) {
-        (Some(slot), _) => format!("last slot {slot}"),
-        (None, Some((set_id, number))) => format!("last set {set_id}, number {number}"),
-        (None, None) => "nothing signed".to_owned(),
+    let place = match (session.last_slot, session.last_place, session.first_session) {
+        (Some(slot), ..) => format!("last slot {slot}"),
+        (_, Some((set_id, number)), _) => format!("last set {set_id}, number {number}"),
+        (.., Some(first)) => format!("sessions from {first}"),
+        (None, None, None) => "nothing signed".to_owned(),
     };
     let waits = if session.awaits_floor { "  WAITS for `palisade keys floor`" } else { "" };
     let genesis = &session.genesis;

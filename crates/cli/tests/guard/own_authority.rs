@@ -128,7 +128,7 @@ fn rpc_and_its_websocket_are_served_over_tls() {
     let node = Client::issue(&home, "node", &["--allow", "session-duties", "--write"]);
     let guard = home.start();
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "palisade_grandpaVote",
-        "params": substrate::vote_params(0, 9, 1, 1) });
+        "params": substrate::vote_parameters(0, 9, 1, 1) });
     let mut http = Connection::over(node.connect(&guard).unwrap());
     let answer = http.exchange("POST", "/rpc", &[], &call.to_string()).unwrap().json();
     let signature = answer["result"]["signature"].as_str().unwrap().to_owned();
@@ -137,7 +137,7 @@ fn rpc_and_its_websocket_are_served_over_tls() {
     let mut socket = WebSocket::open(node.connect(&guard).unwrap());
     assert_eq!(socket.ask(&call)["result"]["signature"], signature.as_str(), "the same again");
     let conflict = json!({ "jsonrpc": "2.0", "id": 2, "method": "palisade_grandpaVote",
-        "params": substrate::vote_params(0, 8, 1, 1) });
+        "params": substrate::vote_parameters(0, 8, 1, 1) });
     let refused = socket.ask(&conflict);
     assert_eq!(refused["error"]["code"], -32010, "{refused}");
 

@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use crate::support::Guard;
 use crate::support::home::TestHome;
 
-const GENESIS: &str = "0xabababababababababababababababababababababababababababababababab";
+pub(crate) const GENESIS: &str =
+    "0xabababababababababababababababababababababababababababababababab";
 const SLOT_MS: u64 = 60_000;
-const SR25519_ALICE: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
-const ED25519_ALICE: &str = "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
+pub(crate) const SR25519_ALICE: &str =
+    "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+pub(crate) const ED25519_ALICE: &str =
+    "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
-/// A home with a chain and the development keys of each type.
 pub(super) fn home(past: &str) -> TestHome {
     let home = TestHome::with_keys(1);
     let slot_ms = SLOT_MS.to_string();
@@ -39,7 +41,7 @@ pub(super) fn home(past: &str) -> TestHome {
     home
 }
 
-fn call(guard: &Guard, method: &str, params: Value) -> Value {
+pub(crate) fn call(guard: &Guard, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
     let answer = guard.request("POST", "/rpc", &[], &body.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -49,17 +51,17 @@ fn call(guard: &Guard, method: &str, params: Value) -> Value {
 }
 
 #[track_caller]
-fn refused(answer: &Value, number: i64, code: &str) {
+pub(crate) fn refused(answer: &Value, number: i64, code: &str) {
     assert_eq!(answer["error"]["code"], number, "{answer}");
     assert_eq!(answer["error"]["data"]["code"], code, "{answer}");
 }
 
-fn present_slot() -> u64 {
+pub(super) fn present_slot() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     u64::try_from(now).unwrap() / SLOT_MS
 }
 
-fn header(slot: u64, content: u8) -> String {
+pub(super) fn header(slot: u64, content: u8) -> String {
     let claim = [b"\x06BABE\x34\x02\0\0\0\0".as_slice(), &slot.to_le_bytes()].concat();
     let parts: [&[u8]; 5] = [&[1; 32], &[40], &[content; 64], &[4], &claim];
     format!("0x{}", hex::encode(parts.concat()))
@@ -75,16 +77,16 @@ fn seal(guard: &Guard, announced: &Value) -> Value {
     call(guard, "palisade_sealBlock", json!({ "publicKey": SR25519_ALICE, "preHash": pre_hash }))
 }
 
-fn vote(guard: &Guard, stage: u8, content: u8, set_id: u64, round: u64) -> Value {
-    call(guard, "palisade_grandpaVote", vote_params(stage, content, set_id, round))
-}
-
-/// The parameters of `palisade_grandpaVote`.
-pub(super) fn vote_params(stage: u8, content: u8, set_id: u64, round: u64) -> Value {
+/// The parameters of a vote of Alice's.
+pub(super) fn vote_parameters(stage: u8, content: u8, set_id: u64, round: u64) -> Value {
     let (round, set_id) = (round.to_le_bytes(), set_id.to_le_bytes());
     let parts: [&[u8]; 5] = [&[stage], &[content; 32], &[5, 0, 0, 0], &round, &set_id];
     let payload = format!("0x{}", hex::encode(parts.concat()));
     json!({ "publicKey": ED25519_ALICE, "payload": payload })
+}
+
+fn vote(guard: &Guard, stage: u8, content: u8, set_id: u64, round: u64) -> Value {
+    call(guard, "palisade_grandpaVote", vote_parameters(stage, content, set_id, round))
 }
 
 fn draw(guard: &Guard, slot: u64) -> Value {
@@ -219,6 +221,25 @@ fn requests_that_are_none_have_their_own_codes() {
     assert_eq!(batch.as_array().unwrap().len(), 2);
     let notification = "{\"jsonrpc\":\"2.0\",\"method\":\"palisade_publicKeys\"}";
     assert_eq!(guard.request("POST", "/rpc", &[], notification).status, 204);
+}
+
+#[test]
+fn of_chains_that_are_added_at_once_none_is_lost() {
+    let home = TestHome::empty();
+    let adding: Vec<_> = (0..16_u8)
+        .map(|number| {
+            let (name, genesis) = (format!("chain-{number}"), hex::encode([number; 32]));
+            let arguments = ["chain", "add", &name, "--genesis", &genesis, "--slot-ms", "6000"];
+            home.command(&arguments).spawn().unwrap()
+        })
+        .collect();
+    for mut child in adding {
+        assert!(child.wait().unwrap().success());
+    }
+    let listed = home.succeeds(&["chain", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 16);
+    assert!(!home.path().join("palisade.toml.new").exists());
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod duty;
 pub mod home;
 pub mod http;
 pub mod schema;
+pub mod socket;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::PasswordError;
+use palisade_protect::KeyType;
+
 use crate::keystore::KeystoreError;
+use crate::{PasswordError, SecretUriError};
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -68,6 +70,18 @@ pub enum FileProblem {
     SameKeyAs(PathBuf),
     /// Key derivation could not be started.
     Threads,
+    /// Not named as a Substrate node names its keys.
+    NotOfANode,
+    /// A link, a directory or a device.
+    NotAFile,
+    /// A session key of a type that this version has no rules for.
+    OtherKeyType(KeyType),
+    /// Not a JSON string.
+    NotAString,
+    /// Not a secret URI.
+    Uri(SecretUriError),
+    /// The secret of another key than the one that the file's name says.
+    OtherKey,
 }
 
 impl fmt::Display for PlanError {
@@ -124,6 +138,24 @@ impl fmt::Display for FileProblem {
                 write!(f, "holds the same key as {}; leave one of them out", path.display())
             }
             Self::Threads => f.write_str("the system gave no thread to open it on; try again"),
+            Self::NotOfANode => f.write_str(
+                "not a file of a node's keystore, whose name is the key type and the public key in \
+                 hex; move it elsewhere",
+            ),
+            Self::NotAFile => {
+                f.write_str("not a plain file but a link, a directory or a device; look at it")
+            }
+            Self::OtherKeyType(key_type) => write!(
+                f,
+                "this version takes no keys of type {key_type}; name those that are to come in \
+                 with --keys, and leave the others with the node"
+            ),
+            Self::NotAString => f.write_str("its content is not a secret as a JSON string"),
+            Self::Uri(error) => write!(f, "its content is no secret: {error}"),
+            Self::OtherKey => f.write_str(
+                "its content is not the secret of the key that its name says; if the node has a \
+                 password, give it with --password-file",
+            ),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::history::{self, History};
 use super::past::{self, PreparedPast};
 use super::{
     AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, generation, keys,
-    sessions,
+    session_history, sessions,
 };
 
 /// What a request works on.
@@ -83,6 +83,12 @@ pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, Ad
         }
         Request::KeysRetire { public_keys } => keys::retire(&mut parts, &public_keys),
         Request::KeysRemove { public_keys } => keys::remove(&mut parts, &public_keys),
+        Request::SessionKeysRetire { public_keys } => {
+            session_history::retire(&mut parts, &public_keys)
+        }
+        Request::SessionKeysRemove { public_keys } => {
+            session_history::remove(&mut parts, &public_keys)
+        }
         Request::HistoryExport { public_keys } => history::export(&parts, &public_keys),
         Request::JournalVerify => {
             journal_verify(&parts.store.snapshot().map_err(|error| AdminError::store(&error))?)

@@ -8,11 +8,13 @@
 //! in the caller's hands before the key is gone; nothing here lowers a record.
 
 pub mod client;
+mod error;
 mod execute;
 mod generation;
 mod history;
 mod keys;
 mod past;
+mod session_history;
 mod sessions;
 pub mod socket;
 
@@ -26,9 +28,12 @@ use palisade_store::{LedgerHandle, StoreError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use error::{AdminError, Fault};
 pub use execute::{Parts, execute};
 pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs};
-pub use sessions::{SessionFloor, SessionImport, SessionKeyKind, SessionRow, SessionSecret};
+pub use sessions::{
+    SessionFloor, SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret,
+};
 
 use crate::engine::{Engine, Keychain};
 
@@ -80,6 +85,16 @@ pub enum Request {
     KeysRemove {
         /// Which.
         public_keys: Vec<PublicKeyText>,
+    },
+    /// Take session keys out of service, and export their history.
+    SessionKeysRetire {
+        /// Which, hex.
+        public_keys: Vec<String>,
+    },
+    /// Retire session keys and remove their secrets; their records stay.
+    SessionKeysRemove {
+        /// Which, hex.
+        public_keys: Vec<String>,
     },
     /// EIP-3076 text of these keys, or of all.
     HistoryExport {
@@ -135,13 +150,13 @@ pub enum Answer {
     /// To [`Request::SessionKeysImport`].
     SessionsImported {
         /// Now usable, in the order given.
-        imported: Vec<String>,
+        imported: Vec<SessionKeyName>,
         /// Already here; their records were merged to the stricter.
-        duplicates: Vec<String>,
+        duplicates: Vec<SessionKeyName>,
         /// Start from now: as asked, or because this home knows a past of theirs.
-        from_now: Vec<String>,
+        from_now: Vec<SessionKeyName>,
         /// Of these, the ones that sign nothing until a floor is given.
-        await_floor: Vec<String>,
+        await_floor: Vec<SessionKeyName>,
     },
     /// To [`Request::SessionKeysGenerate`] and [`Request::SessionKeysProve`].
     SessionKeys {
@@ -158,6 +173,22 @@ pub enum Answer {
         not_found: Vec<PublicKeyText>,
         /// EIP-3076 text of all of them.
         interchange: String,
+    },
+    /// To [`Request::SessionKeysRetire`].
+    SessionHistory {
+        /// What they signed.
+        history: String,
+        /// Never were here.
+        not_found: Vec<String>,
+    },
+    /// To [`Request::SessionKeysRemove`].
+    SessionsRemoved {
+        /// No longer usable.
+        removed: Vec<String>,
+        /// Were not here; their history is exported all the same if it is known.
+        not_found: Vec<String>,
+        /// What all of them signed.
+        history: String,
     },
     /// To [`Request::HistoryExport`].
     History {
@@ -246,29 +277,6 @@ pub struct JournalReport {
     pub fault: Option<String>,
 }
 
-/// Why it was not done. Nothing is half-done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AdminError {
-    /// By whose fault; decides the exit status.
-    pub fault: Fault,
-    /// A stable kebab-case name.
-    pub code: String,
-    /// What happened, and what to do next.
-    pub message: String,
-}
-
-/// By whose fault something was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// What was asked cannot be right.
-    Usage,
-    /// A rule says no.
-    Refused,
-    /// The disk, the store or the guard could not do it.
-    CouldNot,
-}
-
 /// Runs requests on a guard that serves at the same time.
 pub struct Administrator {
     ledger: LedgerHandle,
@@ -332,46 +340,6 @@ impl Administrator {
         self.configured_keys.load(Ordering::Acquire)
     }
 }
-
-impl AdminError {
-    /// What was asked cannot be right.
-    #[must_use]
-    pub fn usage(code: &str, message: impl Into<String>) -> Self {
-        Self { fault: Fault::Usage, code: code.to_owned(), message: message.into() }
-    }
-
-    /// A rule says no.
-    #[must_use]
-    pub fn refused(code: &str, message: impl Into<String>) -> Self {
-        Self { fault: Fault::Refused, code: code.to_owned(), message: message.into() }
-    }
-
-    /// It could not be done.
-    #[must_use]
-    pub fn could_not(code: &str, message: impl Into<String>) -> Self {
-        Self { fault: Fault::CouldNot, code: code.to_owned(), message: message.into() }
-    }
-
-    /// The store's failure.
-    #[must_use]
-    pub fn store(error: &StoreError) -> Self {
-        Self::could_not(error.code(), error.to_string())
-    }
-
-    /// The vault's failure.
-    #[must_use]
-    pub fn vault(error: palisade_keys::VaultError) -> Self {
-        Self::could_not("vault-unavailable", error.to_string())
-    }
-}
-
-impl std::fmt::Display for AdminError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for AdminError {}
 
 impl Serialize for PublicKeyText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

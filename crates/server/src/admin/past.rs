@@ -5,7 +5,7 @@
 //! and a clock that is behind the journal does not tell the present.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use palisade_ethereum::{Network, PublicKey};
 use palisade_protect::{Digest, Epoch, EthereumRecord, Record};
@@ -127,8 +127,8 @@ fn has_a_past(parts: &Parts<'_>, key: &PublicKey) -> bool {
     }
 }
 
-/// The epoch of the wall clock, if the clock can be believed.
-fn present_epoch(network: &Network, store: &Store) -> Result<Epoch, AdminError> {
+/// The time since 1970 of the wall clock, if the clock can be believed.
+pub(super) fn since_1970(store: &Store) -> Result<Duration, AdminError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let newest = store.recent_events(1).map_err(|error| AdminError::store(&error))?;
     let newest_unix_ms = newest.first().map_or(0, |(time, _)| *time);
@@ -136,9 +136,14 @@ fn present_epoch(network: &Network, store: &Store) -> Result<Epoch, AdminError> 
         return Err(AdminError::could_not(
             "clock-behind",
             "this machine's clock is behind the newest entry of the home's journal, so the present \
-             epoch cannot be told; nothing was imported. Set the clock, then try again",
+             cannot be told; nothing was imported. Set the clock, then try again",
         ));
     }
+    Ok(now)
+}
+
+fn present_epoch(network: &Network, store: &Store) -> Result<Epoch, AdminError> {
+    let now = since_1970(store)?;
     let slot = network.slot_at(now.as_secs()).ok_or_else(|| {
         AdminError::usage(
             "genesis-time-unknown",

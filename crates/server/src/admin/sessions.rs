@@ -4,8 +4,6 @@
 //! that this home knows is never forgotten; and a key that belongs to one chain and one key type is
 //! refused for another, since a vote does not say which chain it is for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey};
 use palisade_protect::{
     BeefyVote, Digest, GrandpaVote, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
@@ -15,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::execute::Parts;
-use super::{AdminError, Answer};
+use super::session_history::{self, Records};
+use super::{AdminError, Answer, SessionKeyName, past};
+use crate::chains::genesis_of;
 
 /// What [`Request::SessionKeysImport`](super::Request::SessionKeysImport) asks for.
 #[derive(Serialize, Deserialize)]
@@ -26,8 +26,20 @@ pub struct SessionImport {
     pub slot_ms: u64,
     /// What comes in.
     pub secrets: Vec<SessionSecret>,
-    /// Whether they never signed; otherwise they start from now.
-    pub fresh: bool,
+    /// What is known of their past.
+    pub past: SessionPast,
+}
+
+/// What the operator says about the past of session keys that arrive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionPast {
+    /// They never signed anything, anywhere.
+    Fresh,
+    /// Nothing is known: they start from now.
+    FromNow,
+    /// Their history, as a home wrote it when they left; it must name every key.
+    History(String),
 }
 
 /// What a session key is for.
@@ -72,14 +84,24 @@ pub struct SessionRow {
     pub last_slot: Option<u64>,
     /// The highest set, and the round or block in it.
     pub last_place: Option<(u64, u64)>,
+    /// The first session that a key of type `para` may still speak about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_session: Option<u32>,
 }
 
 /// An import whose slow part is done.
 pub(super) struct Prepared {
     chain: Digest,
     slot_ms: u64,
-    fresh: bool,
+    past: PreparedPast,
     secrets: Vec<(KeyType, SessionSecretKey)>,
+}
+
+/// A [`SessionPast`] whose text is read.
+enum PreparedPast {
+    Fresh,
+    FromNow,
+    History(Records),
 }
 
 pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
@@ -97,6 +119,7 @@ pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
         awaits_floor: record.awaits_floor,
         last_slot,
         last_place,
+        first_session: Record::Substrate(*record).session_floor(),
     }
 }
 
@@ -123,7 +146,12 @@ pub(super) fn prepare(import: &SessionImport) -> Result<Prepared, AdminError> {
     }
     let chain = genesis(&import.genesis)?;
     let slot_ms = import.slot_ms.max(1);
-    Ok(Prepared { chain, slot_ms, fresh: import.fresh, secrets })
+    let past = match &import.past {
+        SessionPast::Fresh => PreparedPast::Fresh,
+        SessionPast::FromNow => PreparedPast::FromNow,
+        SessionPast::History(text) => PreparedPast::History(session_history::read(text)?),
+    };
+    Ok(Prepared { chain, slot_ms, past, secrets })
 }
 
 impl SessionKeyKind {
@@ -135,10 +163,8 @@ impl SessionKeyKind {
 }
 
 pub(super) fn genesis(text: &str) -> Result<Digest, AdminError> {
-    let mut genesis = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut genesis)
-        .map_err(|_| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))?;
-    Ok(Digest(genesis))
+    genesis_of(text)
+        .ok_or_else(|| AdminError::usage("bad-genesis", "a genesis hash has 64 hex digits"))
 }
 
 pub(super) fn key_type(text: &str) -> Result<KeyType, AdminError> {
@@ -155,43 +181,51 @@ pub(super) fn key_type(text: &str) -> Result<KeyType, AdminError> {
 }
 
 fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError> {
-    let usual = match key_type {
-        KeyType::GRANDPA => (Scheme::Ed25519, "ed25519"),
-        KeyType::BEEFY => (Scheme::Ecdsa, "ecdsa"),
-        _ => (Scheme::Sr25519, "sr25519"),
+    let known = Scheme::for_key_type(key_type);
+    let found = match crypto {
+        None => known.first(),
+        Some(named) => known.iter().find(|scheme| scheme.name() == named),
     };
-    match crypto {
-        None => Ok(usual.0),
-        Some(named) if named == usual.1 => Ok(usual.0),
-        Some("ed25519") if key_type == KeyType::AURA => Ok(Scheme::Ed25519),
-        Some(named) => Err(AdminError::usage(
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|scheme| scheme.name()).collect();
+        AdminError::usage(
             "unsupported-crypto",
-            format!("keys of type {key_type} are {}, not {named:?}", usual.1),
-        )),
-    }
+            format!(
+                "keys of type {key_type} are {}, not {:?}",
+                names.join(" or "),
+                crypto.unwrap_or_default()
+            ),
+        )
+    })
 }
 
 pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
-    let Prepared { chain, slot_ms, fresh, secrets } = prepared;
+    let Prepared { chain, slot_ms, past, secrets } = prepared;
     let present = present_slot(parts, slot_ms)?;
     let mut newcomers = Vec::with_capacity(secrets.len());
     let (mut from_now, mut await_floor) = (Vec::new(), Vec::new());
     for (key_type, secret) in secrets {
         let key = secret.public_key();
-        let starts_fresh = fresh && is_fresh(parts, &key, key_type)?;
-        let record = if starts_fresh {
-            SubstrateRecord::fresh(chain, key_type)
-        } else {
-            from_now.push(key.to_string());
-            SubstrateRecord::from_now(chain, key_type, present)
+        let record = match &past {
+            PreparedPast::History(records) => {
+                Some(session_history::record_of(records, chain, key_type, key.as_bytes())?)
+            }
+            PreparedPast::Fresh if is_fresh(parts, &key, key_type)? => {
+                SubstrateRecord::fresh(chain, key_type)
+            }
+            PreparedPast::Fresh | PreparedPast::FromNow => {
+                from_now.push(name(key_type, &key));
+                SubstrateRecord::from_now(chain, key_type, present)
+            }
         };
         let record = record.ok_or_else(no_rules)?;
         if record.awaits_floor {
-            await_floor.push(key.to_string());
+            await_floor.push(name(key_type, &key));
         }
         newcomers.push(Newcomer { record, secret });
     }
-    let keys: Vec<_> = newcomers.iter().map(|new| new.secret.public_key().to_string()).collect();
+    let keys: Vec<_> =
+        newcomers.iter().map(|new| name(new.record.key_type, &new.secret.public_key())).collect();
     let were_here = take_in(parts, newcomers)?;
     let those = |here: bool| {
         let keys = keys.iter().zip(&were_here).filter(move |(_, was)| **was == here);
@@ -199,6 +233,10 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
     };
     let (imported, duplicates) = (those(false), those(true));
     Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
+}
+
+fn name(key_type: KeyType, public_key: &SessionPublicKey) -> SessionKeyName {
+    SessionKeyName { key_type: key_type.to_string(), public_key: public_key.to_string() }
 }
 
 /// A secret with the record that it starts with.
@@ -278,16 +316,7 @@ fn must_be_of(parts: &Parts<'_>, key: &SessionPublicKey, chain: Digest) -> Resul
 }
 
 fn present_slot(parts: &Parts<'_>, slot_ms: u64) -> Result<Slot, AdminError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let newest = parts.store.recent_events(1).map_err(|error| AdminError::store(&error))?;
-    let newest_unix_ms = newest.first().map_or(0, |(time, _)| *time);
-    if now < u128::from(newest_unix_ms) {
-        return Err(AdminError::could_not(
-            "clock-behind",
-            "this machine's clock is behind the newest entry of the home's journal, so the present \
-             slot cannot be told; nothing was imported. Set the clock, then try again",
-        ));
-    }
+    let now = past::since_1970(parts.store)?.as_millis();
     Ok(Slot(u64::try_from(now).unwrap_or(u64::MAX) / slot_ms))
 }
 
@@ -301,7 +330,7 @@ pub(super) fn held(parts: &Parts<'_>, typed: &str) -> impl Iterator<Item = Sessi
 }
 
 /// Seals start from the clock; a place of these is told by no clock.
-const FLOOR_TYPES: [KeyType; 2] = [KeyType::GRANDPA, KeyType::BEEFY];
+const FLOOR_TYPES: [KeyType; 3] = [KeyType::GRANDPA, KeyType::BEEFY, KeyType::PARACHAIN];
 
 /// Ends the waiting of a key of unknown past: what lies up to the floor counts as signed.
 pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<Answer, AdminError> {
@@ -311,8 +340,8 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
     let Some((id, Record::Substrate(record))) = known else {
         return Err(AdminError::usage(
             "unknown-key",
-            "this home holds no key of type gran or beef with that public key; `palisade keys \
-             list` shows those that it holds, and seals need no floor",
+            "this home holds no key of type gran, beef or para with that public key; `palisade \
+             keys list` shows those that it holds, and seals need no floor",
         ));
     };
     let (set_id, number) = (floor.set_id, floor.number);
@@ -323,6 +352,7 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
         SubstrateHistory::Beefy(_) => {
             SubstrateHistory::Beefy(Some(BeefyVote { set_id, block: number, digest: None }))
         }
+        SubstrateHistory::Statements(_) => SubstrateHistory::Statements(Some(session(floor)?)),
         _ => {
             let message = "a record of a key with places has none";
             return Err(AdminError::could_not("internal-error", message));
@@ -330,4 +360,14 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
     };
     parts.store.set_floor(&id, history).map_err(|error| AdminError::store(&error))?;
     Ok(Answer::FloorSet)
+}
+
+/// The first session that a key of type `para` may speak about: sessions have no rounds.
+fn session(floor: &SessionFloor) -> Result<u32, AdminError> {
+    let session = u32::try_from(floor.set_id).ok().filter(|_| floor.number == 0);
+    session.ok_or_else(|| {
+        let message = "for a key of type para, the set is the first session that it may speak \
+                       about, below 2^32, and the number is 0";
+        AdminError::usage("bad-floor", message)
+    })
 }

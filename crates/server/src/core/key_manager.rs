@@ -103,7 +103,7 @@ pub(super) async fn delete(
     }
     let administrator = Arc::clone(administrator);
     let public_keys: Vec<_> =
-        asked.iter().copied().filter(|key| Policy::sees(client, &key.0)).collect();
+        asked.iter().copied().filter(|key| Policy::sees(client, &key.0.0)).collect();
     if public_keys.is_empty() {
         return not_its_keys();
     }
@@ -161,7 +161,7 @@ fn decrypt_all(
     let passwords = passwords.into_iter().map(Password::new);
     let keystores: Vec<_> = keystores.into_iter().zip(passwords).collect();
     let its_own = |secret: BlsSecretKey| {
-        let is_its_own = Policy::sees(client, &PublicKey(secret.public_key().0));
+        let is_its_own = Policy::sees(client, &secret.public_key().0);
         if is_its_own { Ok(secret) } else { Err(NOT_ITS_KEY.to_owned()) }
     };
     import::decrypt_each(&keystores)

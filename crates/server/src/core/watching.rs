@@ -25,9 +25,11 @@ pub struct ConsoleState {
     pub network: String,
     /// The pinned genesis validators root, once known.
     pub genesis_validators_root: Option<String>,
-    /// The first keys, in order.
+    /// The first keys, in order; a session key with its type, and once for each.
     pub keys: Vec<String>,
-    /// How many there are.
+    /// How many such rows there are.
+    pub key_rows: usize,
+    /// How many keys there are.
     pub key_count: usize,
     /// Half of all requests took at most this long, in microseconds; `u64::MAX` is longer than
     /// was measured.
@@ -107,11 +109,15 @@ pub(super) async fn console(core: &Core) -> Reply {
         // A bucket's bound, or infinity: rounding up to microseconds and saturating is exact.
         engine.metrics().latency_quantile(share).map(|seconds| (seconds * 1e6).ceil() as u64)
     };
+    let validators = keychain.public_keys().map(ToString::to_string);
+    let sessions = keychain.sessions().iter();
+    let sessions = sessions.map(|key| format!("{} {}", key.public_key, key.key_type));
     Reply::Console(Box::new(ConsoleState {
         missing: core.readiness.missing().await,
         network: engine.network().name.clone(),
         genesis_validators_root: engine.genesis_validators_root().map(|root| root.to_string()),
-        keys: keychain.public_keys().take(KEYS_SHOWN).map(ToString::to_string).collect(),
+        keys: validators.chain(sessions).take(KEYS_SHOWN).collect(),
+        key_rows: keychain.public_keys().count() + keychain.sessions().len(),
         key_count: keychain.len(),
         latency_half_us: quantile(0.5),
         latency_99_us: quantile(0.99),
@@ -132,18 +138,22 @@ fn row(decision: &Decision) -> DecisionRow {
     DecisionRow {
         ago_s: ago(decision.time),
         client: decision.client.clone(),
-        public_key: decision.public_key.to_string(),
-        duty: format!("{} {}", decision.kind.code(), place(&decision.duty)),
+        public_key: decision.asked.public_key.clone(),
+        duty: format!("{} {}", decision.asked.kind, place(decision.asked.duty.as_ref())),
         code,
         message,
         evidence: refusal.map(|refusal| reply::forbidden_by(refusal).to_string()),
     }
 }
 
-fn place(duty: &Duty) -> String {
+fn place(duty: Option<&Duty>) -> String {
     match duty {
-        Duty::Proposal { slot } => format!("slot {slot}"),
-        Duty::Attestation { source, target } => format!("epochs {source} → {target}"),
+        Some(Duty::Proposal { slot } | Duty::Seal { slot }) => format!("slot {slot}"),
+        Some(Duty::Attestation { source, target }) => format!("epochs {source} → {target}"),
+        Some(Duty::GrandpaVote { stage, set_id, round }) => {
+            format!("{stage}, set {set_id}, round {round}")
+        }
+        Some(Duty::BeefyVote { set_id, block }) => format!("set {set_id}, block {block}"),
         _ => String::new(),
     }
 }

@@ -16,7 +16,7 @@ use palisade_store::StoreError;
 use rayon::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Authorised, Denial, Engine, Keychain, Outcome};
+use super::{Asked, Authorised, Denial, Engine, Keychain, Outcome};
 use crate::policy::{Client, Operation, Policy};
 
 /// Signatures of batches that may be under way: two of the longest. At 0.2 ms each and two
@@ -59,7 +59,7 @@ impl Engine {
         let outcomes = self.authorise_and_sign_all(keychain, admitted, request.intent).await;
         let results: Vec<_> = batch.identifiers.into_iter().zip(outcomes).collect();
         for (public_key, outcome) in &results {
-            self.recent.note(client, public_key, &request, outcome);
+            self.recent.note(client, &Asked::of(public_key, &request), outcome);
             self.metrics.observe_signing(Some(request.kind), outcome, started.elapsed());
         }
         Ok(BatchAnswer { results })
@@ -75,7 +75,7 @@ impl Engine {
     ) -> Vec<Result<KeyId, Denial>> {
         let admit = |public_key: &PublicKey| {
             let key = keychain.id(public_key).ok_or_else(|| Denial::unknown_key(public_key))?;
-            Policy::check(client, Operation::of(request.kind), Some(public_key))?;
+            Policy::check(client, Operation::of(request.kind), Some(&public_key.0))?;
             Ok(key)
         };
         let admitted: Vec<Result<KeyId, Denial>> = identifiers.iter().map(admit).collect();

@@ -54,11 +54,20 @@ impl Keychain {
             KeyType::ALL.into_iter().filter_map(move |key_type| as_type(key, key_type))
         };
         let mut sessions: Vec<_> = ring.session_public_keys().flat_map(of_key).collect();
-        sessions.sort_by_key(|key| key.public_key);
+        sessions.sort_by(|one, other| bytes_of(one).cmp(bytes_of(other)));
         Self { sessions, ..Self::new(ring) }
     }
 
-    /// Every session key that has a record, in order.
+    /// The session key with these bytes, once for each type that it is for.
+    #[must_use]
+    pub fn find_session(&self, public_key: &[u8]) -> &[SessionKey] {
+        let start = self.sessions.partition_point(|key| bytes_of(key) < public_key);
+        let from_there = self.sessions.get(start..).unwrap_or_default();
+        let count = from_there.partition_point(|key| bytes_of(key) == public_key);
+        from_there.get(..count).unwrap_or_default()
+    }
+
+    /// Every session key that has a record, in the order of the bytes.
     #[must_use]
     pub fn sessions(&self) -> &[SessionKey] {
         &self.sessions
@@ -105,4 +114,8 @@ impl Keychain {
     pub fn ring(&self) -> &KeyRing {
         &self.ring
     }
+}
+
+fn bytes_of(key: &SessionKey) -> &[u8] {
+    key.public_key.as_bytes()
 }

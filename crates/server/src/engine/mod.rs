@@ -15,6 +15,7 @@ mod outcome;
 mod reader;
 mod recent;
 mod session;
+mod session_memory;
 
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 pub use batch::BatchAnswer;
 pub use keychain::{Keychain, SessionKey};
 pub use outcome::{Denial, Outcome};
-pub use recent::{Decision, Recent, Verdict};
+pub use recent::{Asked, Decision, Recent, Verdict};
 pub use session::{SessionDenial, SessionDuty};
 
 use crate::metrics::Metrics;
@@ -48,8 +49,8 @@ pub struct Engine {
     reader: reader::Reader,
     batch_signatures: batch::SignatureBudget,
     chains: Vec<Chain>,
-    announced: session::Announced,
-    draws: session::Draws,
+    announced: session_memory::Announced,
+    draws: session_memory::Draws,
 }
 
 impl Engine {
@@ -74,8 +75,8 @@ impl Engine {
             reader: reader::Reader::default(),
             batch_signatures: batch::SignatureBudget::default(),
             chains: Vec::new(),
-            announced: session::Announced::default(),
-            draws: session::Draws::default(),
+            announced: session_memory::Announced::default(),
+            draws: session_memory::Draws::default(),
         }
     }
 
@@ -104,7 +105,7 @@ impl Engine {
             }
         };
         let outcome = self.decide_and_sign(client, &keychain, public_key, key, &request).await;
-        self.recent.note(client, &public_key, &request, &outcome);
+        self.recent.note(client, &Asked::of(&public_key, &request), &outcome);
         self.metrics.observe_signing(Some(request.kind), &outcome, started.elapsed());
         outcome
     }
@@ -113,7 +114,7 @@ impl Engine {
     #[must_use]
     pub fn public_keys(&self, client: &Client) -> Vec<PublicKey> {
         let keychain = self.keychain();
-        keychain.public_keys().filter(|key| Policy::sees(client, key)).copied().collect()
+        keychain.public_keys().filter(|key| Policy::sees(client, &key.0)).copied().collect()
     }
 
     /// The policy in force.
@@ -177,7 +178,7 @@ impl Engine {
         key: KeyId,
         request: &SigningRequest,
     ) -> Outcome {
-        Policy::check(client, Operation::of(request.kind), Some(&public_key))?;
+        Policy::check(client, Operation::of(request.kind), Some(&public_key.0))?;
         self.check_network(request).await?;
         let permit = self
             .authorise(vec![(key, request.intent)])

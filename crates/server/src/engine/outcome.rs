@@ -74,6 +74,14 @@ impl Denial {
         Self::Store(error)
     }
 
+    /// The slashing rule's "no", if it is one.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The stable name of the reason.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -164,10 +172,20 @@ fn remedy(kind: RefusalKind) -> &'static str {
         RefusalKind::SourceAfterTarget => {
             "no correct validator client asks for this; look at its log"
         }
+        RefusalKind::ContradictoryStatement => {
+            "look for a second node with the same key, and at the node's log: one of the two \
+             statements is wrong, and the chain may punish it"
+        }
         RefusalKind::DutyOfAnotherChain => "point the client at the guard of its own chain",
+        RefusalKind::AwaitsFloor => {
+            "Say from where the key may sign: `palisade keys floor PUBKEY --set-id N --number N`"
+        }
+        RefusalKind::TooFarAhead => {
+            "No chain moves so fast: look for a node on another chain, or one that is damaged"
+        }
         _ => {
-            "Nothing needs to be done; if it goes on, look for a second validator client with the \
-             same key"
+            "Nothing needs to be done; if it goes on, look for a second validator client or node \
+             with the same key"
         }
     }
 }

@@ -5,31 +5,33 @@
 //! permit.
 //!
 //! Invariants: a seal is given only for a header that was announced whole, so that a hash alone is
-//! never signed; a key signs for the chain that its record names and for no other; announcements
-//! and draws are bounded in number.
+//! never signed; a statement on several candidates is signed only when each of them is permitted; a
+//! key signs for the chain that its record names and for no other; whatever is asked is counted,
+//! and what is not signed is told in the log and on the console.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use palisade_keys::SessionSignature;
-use palisade_protect::{BabeVrf, Digest, KeyId, KeyType, Slot};
+use palisade_protect::{BabeVrf, Digest, Duty, Intent, KeyType, Permit, Refusal, Slot};
 use palisade_substrate::{
-    Announcement, Chain, Engine as Consensus, Judged, PayloadError, Window, announcement, babe_vrf,
-    beefy_commitment, grandpa_vote, ownership,
+    Chain, Engine as Consensus, Judged, JudgedParts, PayloadError, Window, announcement,
+    authority_record, babe_vrf, beefy_commitment, grandpa_vote, ownership, para_statement,
 };
 
+use super::recent::Asked;
+use super::session_memory::TooManyDraws;
 use super::{Denial, Engine, Keychain, SessionKey};
 use crate::policy::{Client, Operation, Policy};
 
-/// Announced headers that wait for their seal. A key seals one a slot; two nodes may hold it.
-const ANNOUNCEMENTS_KEPT: usize = 1_024;
 /// The types of keys that seal blocks.
 const SEALING: [KeyType; 2] = [KeyType::BABE, KeyType::AURA];
-/// Draws of one key within one present slot: two nodes that each look two slots either way and draw
-/// twice a slot need twenty.
-const DRAWS_A_SLOT: u32 = 32;
+
+/// The kind of a header that is announced, beside those of duties.
+const ANNOUNCEMENT: &str = "announcement";
+
+/// How much of a key is repeated that is not here.
+const MAX_KEY_BYTES: usize = 64;
 
 /// What is asked of a session key.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,10 @@ pub enum SessionDuty<'a> {
     BabeVrf(BabeVrf),
     /// Sign this BEEFY commitment.
     BeefyCommitment(&'a [u8]),
+    /// Say this of parachains.
+    ParaStatement(&'a [u8]),
+    /// Sign this record of authority discovery.
+    AuthorityRecord(&'a [u8]),
     /// Prove to this account that the key is here.
     Ownership(&'a [u8]),
 }
@@ -56,19 +62,19 @@ pub enum SessionDenial {
     NotAnnounced(Digest),
     /// The chain of the key is not in `palisade.toml`, or was added since the guard started.
     UnknownChain(Digest),
+    /// The operator has not said where the validators of this chain may say that they are.
+    NoDiscoveryPolicy(String),
     /// The key was asked for too many draws within one slot.
     TooManyDraws,
     /// As for every other duty.
     Other(Denial),
 }
 
-/// Headers by the key that announced them, oldest first.
-#[derive(Default)]
-pub(super) struct Announced(Mutex<VecDeque<(KeyId, Announcement)>>);
-
-/// How often each key drew in the present slot.
-#[derive(Default)]
-pub(super) struct Draws(Mutex<HashMap<KeyId, (Slot, u32)>>);
+/// What was signed, and where on the chain.
+struct Signed {
+    signature: SessionSignature,
+    duty: Duty,
+}
 
 impl SessionDuty<'_> {
     fn key_types(&self) -> &'static [KeyType] {
@@ -77,6 +83,8 @@ impl SessionDuty<'_> {
             Self::GrandpaVote(_) => &[KeyType::GRANDPA],
             Self::BabeVrf(_) => &[KeyType::BABE],
             Self::BeefyCommitment(_) => &[KeyType::BEEFY],
+            Self::ParaStatement(_) => &[KeyType::PARACHAIN],
+            Self::AuthorityRecord(_) => &[KeyType::AUTHORITY_DISCOVERY],
             Self::Ownership(_) => &KeyType::ALL,
         }
     }
@@ -87,18 +95,32 @@ impl SessionDuty<'_> {
             _ => Operation::SessionDuties,
         }
     }
+
+    /// The name of the kind in metrics, in the log and on the console.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Seal(_) => "seal",
+            Self::GrandpaVote(_) => "grandpa-vote",
+            Self::BabeVrf(_) => "babe-vrf",
+            Self::BeefyCommitment(_) => "beefy-commitment",
+            Self::ParaStatement(_) => "para-statement",
+            Self::AuthorityRecord(_) => "authority-record",
+            Self::Ownership(_) => "ownership-proof",
+        }
+    }
 }
 
 impl Engine {
     /// The session keys of a type that `client` may see, in order.
     #[must_use]
     pub fn session_public_keys(&self, client: &Client, key_type: KeyType) -> Vec<Vec<u8>> {
-        if Policy::check_session(client, Operation::SessionDuties).is_err() {
+        if Policy::check(client, Operation::SessionDuties, None).is_err() {
             return Vec::new();
         }
         let keychain = self.keychain();
         let of_type = keychain.sessions().iter().filter(|key| key.key_type == key_type);
-        of_type.map(|key| key.public_key.as_bytes().to_vec()).collect()
+        let keys = of_type.map(|key| key.public_key.as_bytes());
+        keys.filter(|key| Policy::sees(client, key)).map(<[u8]>::to_vec).collect()
     }
 
     /// Reads a header that a node is about to ask the seal of, and keeps what the seal needs.
@@ -111,9 +133,26 @@ impl Engine {
         public_key: &[u8],
         header: &[u8],
     ) -> Result<Digest, SessionDenial> {
+        let started = Instant::now();
+        let outcome = self.read_announcement(client, public_key, header);
+        let outcome_code = outcome.as_ref().map_or_else(SessionDenial::code, |_| "announced");
+        self.metrics.observe_session(ANNOUNCEMENT, outcome_code, started.elapsed());
+        if let Err(denial) = &outcome {
+            self.recent.note_denied(client, &Asked::of_session(public_key, ANNOUNCEMENT), denial);
+        }
+        outcome
+    }
+
+    fn read_announcement(
+        &self,
+        client: &Client,
+        public_key: &[u8],
+        header: &[u8],
+    ) -> Result<Digest, SessionDenial> {
         let keychain = self.keychain();
         let key = find(&keychain, public_key, &SEALING)?;
-        Policy::check_session(client, Operation::SessionDuties).map_err(Denial::from)?;
+        let operation = Operation::SessionDuties;
+        Policy::check(client, operation, Some(public_key)).map_err(Denial::from)?;
         let chain = self.chain_of(&key)?;
         let read = announcement(header, chain)?;
         let expected = match read.engine {
@@ -138,9 +177,27 @@ impl Engine {
         public_key: &[u8],
         duty: SessionDuty<'_>,
     ) -> Result<SessionSignature, SessionDenial> {
+        let started = Instant::now();
+        let outcome = self.decide_and_sign_session(client, public_key, duty).await;
+        let outcome_code = outcome.as_ref().map_or_else(SessionDenial::code, |_| "signed");
+        self.metrics.observe_session(duty.kind(), outcome_code, started.elapsed());
+        let asked = Asked::of_session(public_key, duty.kind());
+        match &outcome {
+            Ok(signed) => self.recent.note_signed(client, &asked.about(signed.duty)),
+            Err(denial) => self.recent.note_denied(client, &asked, denial),
+        }
+        outcome.map(|signed| signed.signature)
+    }
+
+    async fn decide_and_sign_session(
+        &self,
+        client: &Client,
+        public_key: &[u8],
+        duty: SessionDuty<'_>,
+    ) -> Result<Signed, SessionDenial> {
         let keychain = self.keychain();
         let key = find(&keychain, public_key, duty.key_types())?;
-        Policy::check_session(client, duty.operation()).map_err(Denial::from)?;
+        Policy::check(client, duty.operation(), Some(public_key)).map_err(Denial::from)?;
         let chain = self.chain_of(&key)?;
         match duty {
             SessionDuty::Seal(pre_hash) => {
@@ -155,10 +212,21 @@ impl Engine {
             SessionDuty::BeefyCommitment(bytes) => {
                 self.authorise_and_sign(&keychain, &key, beefy_commitment(bytes, chain)?).await
             }
+            SessionDuty::ParaStatement(payload) => {
+                self.authorise_and_sign_parts(&keychain, &key, para_statement(payload)?).await
+            }
+            SessionDuty::AuthorityRecord(payload) => {
+                let policy = chain.discovery.as_ref();
+                let policy =
+                    policy.ok_or_else(|| SessionDenial::NoDiscoveryPolicy(chain.name.clone()))?;
+                let judged = authority_record(payload, policy, unix_ms())?;
+                self.authorise_and_sign(&keychain, &key, judged).await
+            }
             SessionDuty::BabeVrf(input) => {
                 let now = present(chain);
                 Window::VRF.check(Slot(input.slot), now)?;
-                self.draws.count(key.id, now)?;
+                let counted = self.draws.count(key.id, now);
+                counted.map_err(|TooManyDraws| SessionDenial::TooManyDraws)?;
                 self.authorise_and_sign(&keychain, &key, babe_vrf(input)).await
             }
             SessionDuty::Ownership(owner) => {
@@ -173,16 +241,43 @@ impl Engine {
         keychain: &Keychain,
         key: &SessionKey,
         judged: Judged<'_>,
-    ) -> Result<SessionSignature, SessionDenial> {
-        let permit = self
-            .authorise(vec![(key.id, judged.intent)])
-            .await?
-            .pop()
-            .ok_or_else(|| Denial::bug("the ledger answered nothing"))?
-            .map_err(Denial::from)?;
+    ) -> Result<Signed, SessionDenial> {
+        let permit = self.permits(key, vec![judged.intent]).await?.pop();
+        let permit = permit.ok_or_else(|| Denial::bug("the ledger answered nothing"))?;
         let signed =
             keychain.ring().sign_message(permit, &key.public_key, key.key_type, &judged.message);
-        signed.map_err(|error| Denial::from(error).into())
+        let signature = signed.map_err(Denial::from)?;
+        Ok(Signed { signature, duty: judged.intent.duty })
+    }
+
+    async fn authorise_and_sign_parts(
+        &self,
+        keychain: &Keychain,
+        key: &SessionKey,
+        judged: JudgedParts<'_>,
+    ) -> Result<Signed, SessionDenial> {
+        let JudgedParts { intents, message } = judged;
+        if let [intent] = *intents {
+            return self.authorise_and_sign(keychain, key, Judged { intent, message }).await;
+        }
+        let first = intents.first().ok_or_else(|| Denial::bug("a statement on nothing"))?;
+        let duty = first.duty;
+        let permits = self.permits(key, intents).await?;
+        let ring = keychain.ring();
+        let signed = ring.sign_message_in_parts(permits, &key.public_key, key.key_type, &message);
+        Ok(Signed { signature: signed.map_err(Denial::from)?, duty })
+    }
+
+    /// A permit for each intent, in one commit, or the first denial. What was permitted beside a
+    /// denial stays recorded, which only makes the record stricter.
+    async fn permits(
+        &self,
+        key: &SessionKey,
+        intents: Vec<Intent>,
+    ) -> Result<Vec<Permit>, SessionDenial> {
+        let batch = intents.into_iter().map(|intent| (key.id, intent)).collect();
+        let authorised = self.authorise(batch).await?.into_iter();
+        authorised.map(|answer| answer.map_err(|denied| Denial::from(denied).into())).collect()
     }
 
     /// How many session keys are for a chain that this guard does not know.
@@ -203,54 +298,34 @@ fn find(
     public_key: &[u8],
     types: &[KeyType],
 ) -> Result<SessionKey, SessionDenial> {
-    let is_it = |key: &&SessionKey| {
-        key.public_key.as_bytes() == public_key && types.contains(&key.key_type)
-    };
-    let found = keychain.sessions().iter().find(is_it);
-    found.copied().ok_or_else(|| Denial::unknown_key(hex::encode(public_key)).into())
+    let named = keychain.find_session(public_key);
+    let found = named.iter().find(|key| types.contains(&key.key_type)).copied();
+    found.ok_or_else(|| Denial::unknown_key(text_of(public_key)).into())
+}
+
+/// The key as asked for, shortened: whole keys are shorter.
+pub(super) fn text_of(public_key: &[u8]) -> String {
+    hex::encode(public_key.get(..MAX_KEY_BYTES).unwrap_or(public_key))
 }
 
 fn present(chain: &Chain) -> Slot {
+    chain.slot_at(unix_ms())
+}
+
+fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    chain.slot_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-}
-
-impl Announced {
-    fn keep(&self, key: KeyId, read: Announcement) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.iter().any(|(owner, kept)| *owner == key && kept.pre_hash == read.pre_hash) {
-            return;
-        }
-        if queue.len() == ANNOUNCEMENTS_KEPT {
-            queue.pop_front();
-        }
-        queue.push_back((key, read));
-    }
-
-    fn find(&self, key: KeyId, pre_hash: Digest) -> Option<Announcement> {
-        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it =
-            |(owner, kept): &&(KeyId, Announcement)| *owner == key && kept.pre_hash == pre_hash;
-        queue.iter().rev().find(is_it).map(|(_, kept)| *kept)
-    }
-}
-
-impl Draws {
-    fn count(&self, key: KeyId, present: Slot) -> Result<(), SessionDenial> {
-        let mut draws = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (slot, count) = draws.entry(key).or_insert((present, 0));
-        if *slot != present {
-            (*slot, *count) = (present, 0);
-        }
-        if DRAWS_A_SLOT <= *count {
-            return Err(SessionDenial::TooManyDraws);
-        }
-        *count += 1;
-        Ok(())
-    }
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl SessionDenial {
+    /// A slashing rule's "no", if it is one.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Other(denial) => denial.refusal(),
+            _ => None,
+        }
+    }
+
     /// The stable name of the reason.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -258,6 +333,7 @@ impl SessionDenial {
             Self::Payload(error) => error.code(),
             Self::NotAnnounced(_) => "block-not-announced",
             Self::UnknownChain(_) => "unknown-chain",
+            Self::NoDiscoveryPolicy(_) => "no-discovery-policy",
             Self::TooManyDraws => "too-many-draws",
             Self::Other(denial) => denial.code(),
         }
@@ -289,6 +365,12 @@ impl fmt::Display for SessionDenial {
                 f,
                 "the key is for the chain with genesis hash {genesis}, which this guard does not \
                  know; add it with `palisade chain add` and restart the guard"
+            ),
+            Self::NoDiscoveryPolicy(chain) => write!(
+                f,
+                "refused: nothing says where validators of chain {chain} may say that they are; \
+                 add [chain.authority_discovery] with the node's peer id and addresses to \
+                 palisade.toml and restart the guard"
             ),
             Self::TooManyDraws => f.write_str(
                 "refused: the key was asked for too many draws within one slot; look for a node \

@@ -149,7 +149,7 @@ fn duties(decisions: &[DecisionRow]) -> Markup {
         section id="duties" {
             h2 { "Last duties" }
             @if decisions.is_empty() {
-                p.empty { "No block or attestation was signed since the start." }
+                p.empty { "No block and no vote was signed since the start." }
             } @else {
                 table {
                     thead { tr { th { "Ago" } th { "Client" } th { "Key" } th { "Duty" } } }
@@ -181,9 +181,9 @@ fn keys(state: &ConsoleState) -> Markup {
                 ul.mono {
                     @for key in &state.keys { li { (key) } }
                 }
-                @if state.keys.len() < state.key_count {
+                @if state.keys.len() < state.key_rows {
                     p {
-                        "… and " (state.key_count - state.keys.len()) " more: "
+                        "… and " (state.key_rows - state.keys.len()) " more: "
                         code { "palisade keys list" }
                     }
                 }

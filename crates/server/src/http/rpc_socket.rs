@@ -1,8 +1,8 @@
 //! The WebSocket at `/rpc`: the same requests as `POST /rpc`, over one connection that stays.
 //!
 //! Invariants: a socket counts as a connection and ends with the guard, after the answers under
-//! way; sockets, the requests under way of each and the long messages of all are bounded, and what is
-//! more is answered as overload; answers may come in another order than their requests, which is
+//! way; sockets, the requests under way of each and the long messages of all are bounded, and what
+//! is more is answered as overload; answers may come in another order than their requests, which is
 //! what `id` is for; a connection ends when the policy is read anew, so that no client outlives its
 //! line there, and when the other side says nothing for the idle time.
 

@@ -16,7 +16,7 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// The other side does not keep to the protocol, or is gone.
 #[derive(Debug)]
-pub(crate) enum LinkFault {
+pub enum LinkFault {
     /// The stream broke, ended inside a frame, or announced too long a frame.
     Stream(std::io::Error),
     /// A frame that is no message.
@@ -27,7 +27,8 @@ pub(crate) enum LinkFault {
 
 impl LinkFault {
     /// Whether the other side said what it must not say, rather than being cut off.
-    pub(crate) fn is_breach(&self) -> bool {
+    #[must_use]
+    pub fn is_breach(&self) -> bool {
         match self {
             Self::Stream(error) => error.kind() == std::io::ErrorKind::InvalidData,
             Self::Unreadable | Self::RepeatedId => true,

@@ -6,12 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::codec::{LinkFault, decode};
 use crate::core::{ConsoleState, ErrorBody};
 use crate::policy::{Credential, Presented};
 
 /// From the front to the core.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum FromFront {
+pub enum FromFront {
     /// The listeners are served.
     Ready,
     /// A question; `id` is unique among those that wait for an answer.
@@ -28,6 +29,16 @@ pub(crate) enum FromFront {
         /// Of the question.
         id: u64,
     },
+}
+
+impl FromFront {
+    /// Reads what a frame holds: foreign bytes, if the front was broken into.
+    ///
+    /// # Errors
+    /// [`LinkFault::Unreadable`]
+    pub fn read(frame: &[u8]) -> Result<Self, LinkFault> {
+        decode(frame)
+    }
 }
 
 /// From the core to the front.
@@ -56,8 +67,10 @@ pub(crate) struct GateEntry {
     pub(crate) credential: Credential,
 }
 
-/// One thing that a client, or the watching listener, can ask.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing that a client, or the watching listener, can ask. It can hold passwords, and so has no
+/// `Debug` outside tests.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Clone, Debug))]
 pub enum Question {
     /// One Ethereum signature.
     Sign {

@@ -15,7 +15,7 @@ mod near;
 
 use std::sync::Arc;
 
-pub(crate) use codec::LinkFault;
+pub use codec::LinkFault;
 pub(crate) use far::{RemoteCore, Told};
 pub(crate) use near::{Limits, serve};
 
@@ -41,3 +41,6 @@ impl CoreHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

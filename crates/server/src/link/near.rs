@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio_util::codec::{FramedRead, FramedWrite};
 
-use super::codec::{LinkFault, answers, decode, encode, frames};
+use super::codec::{LinkFault, answers, encode, frames};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
 use crate::config;
 use crate::core::Core;
@@ -86,7 +86,7 @@ pub(crate) async fn serve(
     let mut ready = Some(ready);
     while let Some(frame) = read.next().await {
         let frame = frame?;
-        match decode(&frame)? {
+        match FromFront::read(&frame)? {
             FromFront::Ready => {
                 // Nobody waits any more when the start was given up meanwhile.
                 let _was_awaited = ready.take().map(|ready| ready.send(()));

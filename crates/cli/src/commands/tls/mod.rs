@@ -161,13 +161,12 @@ fn put(home: &Home, lines: &str, write: bool) -> Result<(), Failure> {
     if !write {
         return output::line(&format!("Put this at the end of {}:\n\n{lines}\n", path.display()));
     }
-    config_file::append(&path, lines)
-        .map_err(|error| Failure::io(format!("cannot write {}", path.display()), &error))?
-        .map_err(|error| {
-            Failure::Usage(format!(
-                "{error}; the certificates are made, put this into palisade.toml by hand:\n{lines}"
-            ))
-        })?;
+    config_file::append(&path, lines).map_err(|error| match Failure::from(error) {
+        Failure::Usage(why) => Failure::Usage(format!(
+            "{why}; the certificates are made, put this into palisade.toml by hand:\n{lines}"
+        )),
+        other => other,
+    })?;
     output::line(&format!("Added to {}:\n\n{lines}\n", path.display()))
 }
 

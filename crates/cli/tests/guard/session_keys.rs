@@ -1,0 +1,374 @@
+//! The life of session keys through the real process: made, proven, brought from a node, taken out,
+//! and brought back.
+//!
+//! Decides: what is generated is sealed before it is printed, serves at once, and proves its owner
+//! as a chain checks it; a crash loses no key; a key that left is judged by its past.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::home::TestHome;
+use crate::support::{Guard, eventually};
+
+const GENESIS: &str = "0xabababababababababababababababababababababababababababababababab";
+const OTHER_GENESIS: &str = "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+/// //Alice on a chain with the usual prefix.
+const OWNER: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+const OWNER_HEX: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+const ED25519_ALICE: &str = "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
+
+fn home() -> TestHome {
+    let home = TestHome::empty();
+    home.succeeds(&["chain", "add", "mini", "--genesis", GENESIS, "--slot-ms", "6000"]);
+    home.succeeds(&["chain", "add", "other", "--genesis", OTHER_GENESIS, "--slot-ms", "6000"]);
+    home
+}
+
+fn json_of(home: &TestHome, arguments: &[&str]) -> Value {
+    let output = home.succeeds(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&output).unwrap()
+}
+
+fn generate(home: &TestHome, types: &str) -> Value {
+    json_of(home, &["keys", "generate", "--chain", "substrate:mini", "--keys", types])
+}
+
+fn call(guard: &Guard, method: &str, params: Value) -> Value {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    guard.request("POST", "/rpc", &[], &body.to_string()).json()
+}
+
+fn vote(guard: &Guard, public_key: &str, content: u8, round: u64) -> Value {
+    let (round, set_id) = (round.to_le_bytes(), 4_u64.to_le_bytes());
+    let parts: [&[u8]; 5] = [&[0], &[content; 32], &[5, 0, 0, 0], &round, &set_id];
+    let payload = format!("0x{}", hex::encode(parts.concat()));
+    call(guard, "palisade_grandpaVote", json!({ "publicKey": public_key, "payload": payload }))
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    hex::decode(value.as_str().unwrap().strip_prefix("0x").unwrap()).unwrap()
+}
+
+fn listed(home: &TestHome) -> BTreeSet<String> {
+    let rows = json_of(home, &["keys", "list"]);
+    let rows = rows.as_array().unwrap().iter();
+    rows.map(|row| format!("{}={}", row["type"], row["public_key"]).replace('"', "")).collect()
+}
+
+/// As `sp_runtime::traits::OpaqueKeys::ownership_proof_is_valid` does.
+fn verify(key_type: &str, public_key: &[u8], statement: &[u8], proof: &[u8]) -> bool {
+    match key_type {
+        "gran" => {
+            let key = ed25519_dalek::VerifyingKey::from_bytes(public_key.try_into().unwrap());
+            let proof = ed25519_dalek::Signature::from_slice(proof).unwrap();
+            key.unwrap().verify_strict(statement, &proof).is_ok()
+        }
+        "beef" => {
+            use blake2::Digest as _;
+            let hash = blake2::Blake2b::<blake2::digest::consts::U32>::digest(statement);
+            let signature = k256::ecdsa::Signature::from_slice(&proof[..64]).unwrap();
+            let recovery = k256::ecdsa::RecoveryId::from_byte(proof[64]).unwrap();
+            let key = k256::ecdsa::VerifyingKey::recover_from_prehash(&hash, &signature, recovery);
+            key.unwrap().to_encoded_point(true).as_bytes() == public_key
+        }
+        _ => {
+            let key = schnorrkel::PublicKey::from_bytes(public_key).unwrap();
+            let proof = schnorrkel::Signature::from_bytes(proof).unwrap();
+            key.verify_simple(b"substrate", statement, &proof).is_ok()
+        }
+    }
+}
+
+fn check_announcement(made: &Value, types: &[&str]) {
+    let keys = made["keys"].as_array().unwrap();
+    let named: Vec<_> = keys.iter().map(|key| key["key_type"].as_str().unwrap()).collect();
+    assert_eq!(named, types);
+    let part = |name: &str| keys.iter().flat_map(|key| bytes(&key[name])).collect::<Vec<_>>();
+    assert_eq!(bytes(&made["session_keys"]), part("public_key"));
+    assert_eq!(bytes(&made["proof"]), part("proof"));
+    assert_eq!(made["owner"], OWNER_HEX);
+    let owner = bytes(&made["owner"]);
+    for key in keys {
+        let (name, public_key) = (key["key_type"].as_str().unwrap(), bytes(&key["public_key"]));
+        let proof = bytes(&key["proof"]);
+        let statement = [b"POP_".as_slice(), &owner].concat();
+        assert!(verify(name, &public_key, &statement, &proof), "{key}");
+        let of_another = [b"POP_".as_slice(), &[7; 32]].concat();
+        assert!(!verify(name, &public_key, &of_another, &proof), "{key}");
+    }
+    // Pallet 6, call 0, the keys as they are, and the proof behind its compact length.
+    let length = u16::try_from(part("proof").len()).unwrap() << 2 | 1;
+    let parts: [&[u8]; 4] = [&[6, 0], &part("public_key"), &length.to_le_bytes(), &part("proof")];
+    assert_eq!(bytes(&made["call"]), parts.concat());
+}
+
+const ANNOUNCED: [&str; 8] = [
+    "--chain",
+    "substrate:mini",
+    "--owner",
+    OWNER,
+    "--call-index",
+    "6.0",
+    "--keys",
+    "gran,babe,audi,beef",
+];
+
+#[test]
+fn generated_keys_prove_their_owner_and_serve_at_once() {
+    let home = home();
+    let guard = home.start();
+    let made = json_of(&home, &[&["keys", "generate"], ANNOUNCED.as_slice()].concat());
+    check_announcement(&made, &["gran", "babe", "audi", "beef"]);
+    for key in made["keys"].as_array().unwrap() {
+        let known = call(&guard, "palisade_publicKeys", json!({ "keyType": key["key_type"] }));
+        assert_eq!(known["result"], json!([key["public_key"]]));
+    }
+    let gran = made["keys"][0]["public_key"].as_str().unwrap();
+    let first = vote(&guard, gran, 1, 9);
+    assert!(first["result"]["signature"].is_string(), "{first}");
+    guard.kill();
+    let guard = home.start();
+    assert_eq!(vote(&guard, gran, 1, 9), first);
+    assert_eq!(vote(&guard, gran, 2, 9)["error"]["data"]["code"], "double-grandpa-vote");
+    home.succeeds(&["journal", "verify"]);
+}
+
+#[test]
+fn a_stopped_home_makes_the_same_announcement() {
+    let home = home();
+    let made = json_of(&home, &[&["keys", "rotate"], ANNOUNCED.as_slice()].concat());
+    check_announcement(&made, &["gran", "babe", "audi", "beef"]);
+    let name = |key: &Value| {
+        format!("{}={}", key["key_type"].as_str().unwrap(), key["public_key"].as_str().unwrap())
+    };
+    let names: Vec<_> = made["keys"].as_array().unwrap().iter().map(name).collect();
+    let mut arguments = vec!["keys", "prove", "--chain", "substrate:mini", "--owner", OWNER_HEX];
+    arguments.extend(["--call-index", "0x0600"]);
+    arguments.extend(names.iter().map(String::as_str));
+    let mut again = json_of(&home, &arguments);
+    assert_eq!(again["older_keys"].take(), json!([]));
+    let mut made = made;
+    made["older_keys"].take();
+    assert_eq!(again["keys"], made["keys"], "the same proof, byte for byte");
+    assert_eq!(again["call"], made["call"]);
+}
+
+#[test]
+fn without_an_owner_there_is_no_proof_and_the_call_says_so() {
+    let home = home();
+    let arguments = ["--chain", "substrate:mini", "--keys", "aura:ed25519", "--call-index", "9.0"];
+    let made = json_of(&home, &[&["keys", "generate"], arguments.as_slice()].concat());
+    assert_eq!((&made["proof"], &made["owner"]), (&Value::Null, &Value::Null));
+    let call = [[9, 0].as_slice(), &bytes(&made["session_keys"]), &[0]].concat();
+    assert_eq!(bytes(&made["call"]), call);
+    let text = home.run(&["keys", "generate", "--chain", "substrate:mini", "--keys", "gran"]);
+    assert!(String::from_utf8_lossy(&text.stderr).contains("no proof"), "{text:?}");
+}
+
+#[test]
+fn older_keys_are_named_and_go_on_to_serve() {
+    let home = home();
+    let guard = home.start();
+    let old = generate(&home, "gran,babe");
+    assert_eq!(old["older_keys"], json!([]));
+    let new = generate(&home, "gran");
+    let (old, new) = (&old["keys"][0], &new);
+    let expected = json!([{ "key_type": "gran", "public_key": old["public_key"] }]);
+    assert_eq!(new["older_keys"], expected);
+    for key in [&old["public_key"], &new["keys"][0]["public_key"]] {
+        assert!(vote(&guard, key.as_str().unwrap(), 1, 1)["result"].is_object(), "{key}");
+    }
+}
+
+/// The reader of the command's output is gone before it writes: as bad as a crash.
+#[test]
+fn a_key_whose_announcement_was_lost_is_listed_and_proven_later() {
+    let home = home();
+    let mut command = home.command(&["keys", "generate", "--chain", "substrate:mini"]);
+    command.args(["--keys", "gran", "--owner", OWNER]).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let keys = listed(&home);
+    assert_eq!(keys.len(), 1);
+    let key = keys.first().unwrap();
+    let proven =
+        json_of(&home, &["keys", "prove", "--chain", "substrate:mini", "--owner", OWNER, key]);
+    assert!(proven["proof"].is_string(), "{proven}");
+}
+
+#[test]
+fn a_kill_leaves_whole_keys_and_no_others() {
+    let home = home();
+    let mut keys = BTreeSet::new();
+    for after_ms in [Some(0), Some(10), Some(20), Some(40), Some(80), None, None, None] {
+        let sealed = || fs::read(home.path().join("keys/keys.sealed")).unwrap();
+        let before = sealed();
+        let mut command = home.command(&["keys", "generate", "--chain", "substrate:mini"]);
+        command.args(["--keys", "gran,babe,beef", "--owner", OWNER]).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        match after_ms {
+            Some(after_ms) => std::thread::sleep(Duration::from_millis(after_ms)),
+            // The moment at which the keys are sealed, before the proofs are made.
+            None => eventually("the keys are sealed", || sealed() != before),
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = listed(&home);
+        assert!(now.is_superset(&keys), "a key was lost");
+        let new = now.len() - keys.len();
+        assert!(new == 3 || (new == 0 && after_ms.is_some()), "{new} of 3 keys came in");
+        keys = now;
+    }
+    home.succeeds(&["journal", "verify"]);
+    let guard = home.start();
+    assert_eq!(guard.watch("/readyz").status, 200);
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_made() {
+    let home = home();
+    let of_28 = format!("0x{}", "07".repeat(28));
+    let cases: [(&[&str], i32, &str); 11] = [
+        (&["--chain", "substrate:absent", "--keys", "gran"], 2, "no chain"),
+        (&["--chain", "ethereum", "--keys", "gran"], 2, "substrate:NAME"),
+        (&["--chain", "substrate:mini", "--keys", "imon"], 2, "imon"),
+        (&["--chain", "substrate:mini", "--keys", "gran,gran"], 2, "twice"),
+        (&["--chain", "substrate:mini", "--keys", "gran:sr25519"], 2, "ed25519"),
+        (&["--chain", "substrate:mini", "--keys", ""], 2, "type"),
+        (&["--chain", "substrate:mini", "--keys", "gran", "--owner", "5Grw"], 2, "account"),
+        (&["--chain", "substrate:mini", "--keys", "gran", "--owner", &of_28], 2, "account"),
+        (&["--chain", "substrate:mini", "--keys", "gran", "--call-index", "6"], 2, "6.0"),
+        (&["--chain", "substrate:mini", "--keys", "gran", "--call-index", "256.0"], 2, "6.0"),
+        (&["--chain", "substrate:mini", "--keys", "gran", "--call-index", "0x+1-1"], 2, "6.0"),
+    ];
+    for (arguments, status, said) in cases {
+        let output = home.run(&[&["keys", "generate"], arguments].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+    assert!(listed(&home).is_empty());
+    let key = format!("gran={ED25519_ALICE}");
+    let unknown = home.run(&["keys", "prove", "--chain", "substrate:mini", &key]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    let made = generate(&home, "gran");
+    let key = format!("gran={}", made["keys"][0]["public_key"].as_str().unwrap());
+    let elsewhere = home.run(&["keys", "prove", "--chain", "substrate:other", &key]);
+    assert_eq!(elsewhere.status.code(), Some(1), "{elsewhere:?}");
+}
+
+fn node_keystore(home: &TestHome) -> PathBuf {
+    let directory = home.beside("keystore");
+    fs::create_dir(&directory).unwrap();
+    let files = [("6772616e", ED25519_ALICE), ("62616265", OWNER_HEX), ("61756469", OWNER_HEX)];
+    for (key_type, public_key) in files {
+        let path = directory.join(format!("{key_type}{}", &public_key[2..]));
+        fs::write(&path, "\"//Alice\"").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    directory
+}
+
+fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>, u32)> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let of_path = |path: PathBuf| {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        (path.clone(), fs::read(&path).unwrap(), mode)
+    };
+    let mut contents: Vec<_> = entries.map(of_path).collect();
+    contents.sort();
+    contents
+}
+
+#[test]
+fn a_nodes_keystore_comes_in_whole_or_not_at_all() {
+    let home = home();
+    let guard = home.start();
+    let directory = node_keystore(&home);
+    let text = directory.to_str().unwrap();
+    let odd = directory.join("notes.txt");
+    fs::write(&odd, "//Alice").unwrap();
+    let import = ["keys", "import", "--chain", "substrate:mini", "--fresh", text];
+    let refused = home.run(&import);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("notes.txt"));
+    assert!(listed(&home).is_empty());
+    fs::remove_file(&odd).unwrap();
+    let before = contents(&directory);
+    let imported = home.run(&import);
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    let said = String::from_utf8_lossy(&imported.stderr);
+    assert!(said.contains("No node may run with these keys"), "{said}");
+    assert!(!said.contains("others than its owner"), "{said}");
+    assert_eq!(contents(&directory), before, "the node's files are left as they are");
+    let expected = [("audi", OWNER_HEX), ("babe", OWNER_HEX), ("gran", ED25519_ALICE)];
+    let expected = expected.map(|(key_type, key)| format!("{key_type}={key}"));
+    assert_eq!(listed(&home), BTreeSet::from(expected));
+    assert!(vote(&guard, ED25519_ALICE, 1, 1)["result"].is_object());
+    fs::set_permissions(&before[0].0, fs::Permissions::from_mode(0o644)).unwrap();
+    let again = home.run(&import);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(said.contains("others than its owner"), "{said}");
+}
+
+#[test]
+fn a_key_that_left_is_judged_by_its_past() {
+    let home = home();
+    let guard = home.start();
+    let directory = node_keystore(&home);
+    let import = |past: &[&str]| {
+        let what = ["keys", "import", "--chain", "substrate:mini", "--keys", "gran", "--json"];
+        let output = home.succeeds(&[&what, past, &[directory.to_str().unwrap()]].concat());
+        serde_json::from_str::<Value>(&output).unwrap()
+    };
+    import(&["--fresh"]);
+    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object());
+    let refused = home.run(&["keys", "remove", ED25519_ALICE]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object(), "it still serves");
+    let remove = ["keys", "remove", "--after-session-change", ED25519_ALICE];
+    let removed = json_of(&home, &remove);
+    assert_eq!(removed["removed"], json!([ED25519_ALICE]));
+    let history = removed["history"].as_str().unwrap();
+    let file: Value = serde_json::from_slice(&fs::read(history).unwrap()).unwrap();
+    assert_eq!(file["format"], "palisade-session-history");
+    assert_eq!(file["keys"][0]["summary"]["last_place"], json!([4, 9]));
+    assert_eq!(fs::metadata(history).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(listed(&home).is_empty());
+    assert_eq!(vote(&guard, ED25519_ALICE, 1, 9)["error"]["code"], -32011);
+    assert_eq!(home.run(&remove).status.code(), Some(1), "it is not here any more");
+
+    assert_eq!(import(&["--fresh"])["from_now"], json!([ED25519_ALICE]), "it is not fresh");
+    assert_eq!(vote(&guard, ED25519_ALICE, 2, 10)["error"]["data"]["code"], "awaits-floor");
+    home.succeeds(&["keys", "floor", ED25519_ALICE, "--set-id", "4", "--number", "0"]);
+    let behind = vote(&guard, ED25519_ALICE, 2, 9);
+    assert_eq!(behind["error"]["data"]["code"], "double-grandpa-vote", "{behind}");
+
+    // In another home, the file is all that is known.
+    let elsewhere = self::home();
+    let directory = directory.to_str().unwrap();
+    let bring = |past: &str, chain: &str| {
+        let what = ["keys", "import", "--chain", chain, "--keys", "gran"];
+        elsewhere.run(&[what.as_slice(), &["--history", past, directory]].concat())
+    };
+    let wrong_chain = bring(history, "substrate:other");
+    assert_eq!(wrong_chain.status.code(), Some(2), "{wrong_chain:?}");
+    let no_history = elsewhere.beside("no-history.json");
+    fs::write(&no_history, fs::read_to_string(history).unwrap().replace("6772616e", "62616265"))
+        .unwrap();
+    let damaged = bring(no_history.to_str().unwrap(), "substrate:mini");
+    assert_eq!(damaged.status.code(), Some(2), "{damaged:?}");
+    assert!(listed(&elsewhere).is_empty());
+    assert_eq!(bring(history, "substrate:mini").status.code(), Some(0));
+    let guard = elsewhere.start();
+    assert_eq!(vote(&guard, ED25519_ALICE, 2, 9)["error"]["data"]["code"], "double-grandpa-vote");
+    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object(), "the same vote again");
+    assert!(vote(&guard, ED25519_ALICE, 2, 10)["result"].is_object());
+}
