@@ -1,8 +1,8 @@
 //! Changes that a command makes to `palisade.toml`: only ever at the file's end.
 //!
-//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could not
-//! use is never written; the change is one durable rename under a lock, so that a crash leaves the
-//! old file or the new one, and of two additions at once neither is lost.
+//! Invariants: what the operator wrote stays as it is, comments too; a file that the guard could
+//! not use is never written; the change is one durable rename under a lock, so that a crash leaves
+//! the old file or the new one, and of two additions at once neither is lost.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::config::Config;
 use crate::home::{HomeError, could_not, sync_parent, write_new};
 
-/// Adds tables to the end of the file at `path`, and gives the configuration as it is then. Additions
-/// of several processes happen one after the other.
+/// Adds tables to the end of the file at `path`, and gives the configuration as it is then.
+/// Additions of several processes happen one after the other.
 ///
 /// # Errors
 /// [`HomeError::Configuration`] when the file would not be a configuration, or the disk's
