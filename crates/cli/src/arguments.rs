@@ -1,18 +1,14 @@
 //! The command line's shape. `docs/command-line.md` and the text snapshots follow it.
 
-mod history;
 pub(crate) mod service;
 pub(crate) mod tls;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-pub(crate) use history::{HistoryCommand, JournalCommand};
-
-use crate::logging::LogFormat;
+use crate::run_arguments::{FrontArguments, RunArguments, SecureCommand};
 use crate::session_arguments::{GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
@@ -74,6 +70,9 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Serve validator clients until SIGTERM
     Run(RunArguments),
+    /// What a guard gives up on this machine before it serves
+    #[command(subcommand)]
+    Secure(SecureCommand),
     /// The process that `run` starts for the network; not to be started by hand
     #[command(hide = true, name = "network-front")]
     Front(FrontArguments),
@@ -137,32 +136,6 @@ pub(crate) struct InitArguments {
     /// Open the sealed keys with a passphrase that is asked for at every start
     #[arg(long)]
     pub(crate) passphrase: bool,
-}
-
-#[derive(Args)]
-#[command(after_help = "\
-One line on standard output says when the guard is ready and where it listens; the log goes to
-standard error ($RUST_LOG sets its level, info by default). SIGTERM and SIGINT let requests under
-way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.")]
-pub(crate) struct RunArguments {
-    /// Where validator clients connect, instead of listen.address in palisade.toml
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-
-    /// Where metrics, health and the console are, instead of metrics.address in palisade.toml
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) metrics: Option<SocketAddr>,
-
-    /// How log lines look
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
-}
-
-#[derive(Args)]
-pub(crate) struct FrontArguments {
-    /// How log lines look
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Args)]
@@ -343,6 +316,47 @@ pub(crate) struct RemoveArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Write EIP-3076 (version 5) of these keys, or of all
+    #[command(after_help = "\
+Stop the guard, or set a stop-line, before you take the file to another signer: what is signed
+after the export is not in it.
+
+Examples:
+  palisade history export --output protection.json
+  palisade history export 0x88c1… > one-key.json")]
+    Export {
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Public keys, hex
+        #[arg(value_name = "PUBKEY")]
+        public_keys: Vec<String>,
+    },
+    /// Merge an EIP-3076 file into the records, to the stricter of both
+    #[command(after_help = "\
+The file is taken whole or not at all; one for another network (genesis validators root) or in
+another format version is refused with exit status 1. No record ever becomes weaker.")]
+    Import {
+        /// The file; `-` reads standard input
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum JournalCommand {
+    /// Replay the journal through the same rules; exit 1 at the first entry that does not hold
+    #[command(after_help = "\
+Keep the head that it prints on another machine: whoever can replace the whole store can write
+another journal that holds, but not one with the same head.")]
+    Verify(JsonArguments),
 }
 
 #[derive(Args)]

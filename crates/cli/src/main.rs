@@ -10,6 +10,7 @@ mod commands;
 mod failure;
 mod logging;
 mod output;
+mod run_arguments;
 mod session_arguments;
 mod target;
 mod unlock;
@@ -22,6 +23,10 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // The child in which `secure` tries what this machine can do.
+    if let Some(code) = palisade_sandbox::answer_if_asked() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

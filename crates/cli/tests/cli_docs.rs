@@ -241,9 +241,10 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     }
 }
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "init",
     "run",
+    "secure check",
     "keys import",
     "keys import-raw",
     "keys list",

@@ -125,14 +125,13 @@ impl Config {
     }
 }
 
-/// Adds a chain to the file at `path`.
+/// Adds a chain to the file at `path`. Additions of several processes happen one after the other.
 ///
 /// # Errors
 /// [`HomeError::Configuration`] for a chain that cannot be used or that is there, or the disk's
 /// [`HomeError::CouldNot`]; the file is then as it was.
 pub fn add(path: &Path, entry: &ChainEntry) -> Result<Chain, HomeError> {
-    let unusable = |error: ConfigError| HomeError::Configuration(error.to_string());
-    let chain = entry.chain().map_err(unusable)?;
+    let chain = entry.chain()?;
     config_file::append(path, &entry.text())?;
     Ok(chain)
 }

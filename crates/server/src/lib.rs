@@ -24,5 +24,6 @@ pub mod link;
 mod listener;
 mod log_budget;
 pub mod metrics;
+pub mod named_files;
 pub mod policy;
 mod tls;

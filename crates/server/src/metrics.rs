@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::admin::MeasureRow;
 use crate::engine::{Denial, Outcome};
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -39,12 +40,19 @@ struct CertificateLabel {
     certificate: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MeasureLabels {
+    measure: String,
+    state: String,
+}
+
 /// All series of one guard.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     signings: Family<SigningLabels, Counter>,
     latency: Family<KindLabel, Histogram, fn() -> Histogram>,
+    measures: Family<MeasureLabels, Gauge>,
     keys: Gauge,
     ready: Gauge,
     certificates: Family<CertificateLabel, Gauge>,
@@ -74,6 +82,7 @@ impl Metrics {
             registry: Arc::new(Registry::default()),
             signings: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
+            measures: Family::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
             certificates: Family::default(),
@@ -103,6 +112,11 @@ impl Metrics {
             "From a request that is read whole to its outcome, by kind of duty",
             Unit::Seconds,
             self.latency.clone(),
+        );
+        registry.register(
+            "secure_measure",
+            "1 for each measure of secure mode, by its state",
+            self.measures.clone(),
         );
         registry.register("keys", "Keys that can sign", self.keys.clone());
         registry.register(
@@ -169,6 +183,14 @@ impl Metrics {
         let seconds = not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let gauge = self.certificates.get_or_create(&CertificateLabel { certificate: role });
         gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Sets what the process gave up before it served. It does not change afterwards.
+    pub fn set_measures(&self, measures: &[MeasureRow]) {
+        for MeasureRow { measure, state, .. } in measures {
+            let labels = MeasureLabels { measure: measure.clone(), state: state.clone() };
+            self.measures.get_or_create(&labels).set(1);
+        }
     }
 
     /// The upper bound of the bucket that holds the quantile `share` (0 to 1), in seconds.

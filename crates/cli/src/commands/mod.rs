@@ -8,6 +8,7 @@ mod journal;
 mod keys;
 mod remove;
 mod run;
+mod secure;
 mod service;
 mod sessions;
 mod status;
@@ -23,7 +24,7 @@ use crate::{Done, Outcome, output, target};
 pub(crate) fn run(arguments: Arguments) -> Done {
     match &arguments.command {
         Command::Completions { shell } => return completions(*shell),
-        Command::Front(arguments) => return run::front(arguments.log_format),
+        Command::Front(arguments) => return run::front(arguments),
         Command::Service(command) => return service::run(command),
         _ => {}
     }
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     match arguments.command {
         Command::Init(arguments) => init::run(&home, &arguments),
         Command::Run(arguments) => run::run(&home, &arguments),
+        Command::Secure(command) => secure::run(&home, command),
         Command::Keys(command) => keys::run(&home, command),
         Command::Chain(command) => chain::run(&home, &command),
         Command::History(command) => history::run(&home, command),

@@ -19,6 +19,7 @@ pub(crate) const SR25519_ALICE: &str =
 pub(crate) const ED25519_ALICE: &str =
     "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
+/// A home with a chain and the development keys of each type.
 pub(super) fn home(past: &str) -> TestHome {
     let home = TestHome::with_keys(1);
     let slot_ms = SLOT_MS.to_string();

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::front::Served;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
-use super::{Bound, Front, Prepared};
+use super::{Bound, Front, Prepared, Stages};
 use crate::admin::{Administrator, socket};
 use crate::config::Config;
 use crate::core::Core;
@@ -36,9 +36,10 @@ pub(super) fn run(
     home: &Home,
     unlock: UnlockSecret,
     prepared: Prepared,
-    ready: impl FnOnce(Bound),
+    stages: impl Stages,
 ) -> Result<(), HomeError> {
-    let Prepared { lock, config, policy, certificates, bound, manager, front } = prepared;
+    let Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers } =
+        prepared;
     let chains = config.substrate_chains().map_err(HomeError::from)?;
     let OpenHome { store, vault, network, config, lock } =
         home.open_locked(lock, config, &unlock)?;
@@ -52,16 +53,20 @@ pub(super) fn run(
         ..LedgerLimits::default()
     };
     let (ledger, ledger_thread) = LedgerThread::spawn(store, limits);
-    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), Metrics::new());
+    let metrics = Metrics::new();
+    metrics.set_measures(&measures);
+    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), metrics);
     let engine = Arc::new(engine.with_chains(chains));
-    let administrator = Arc::new(Administrator::new(ledger, vault, Arc::clone(&engine)));
+    let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
+    let administrator = Arc::new(administrator.with_measures(measures));
     let core =
         Arc::new(Core::new(home, config.listen.clone(), engine, administrator, certificates));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
-    let served = runtime.block_on(serve(home, &config, core, front, manager, bound, ready));
+    let served = runtime.block_on(serve(home, &config, core, front, manager, bound, stages));
     // The ledger thread ends when its last handle is gone or when it is told; tell it, so that a
     // connection that outlived the drain cannot keep it.
     let stopped = ledger_thread.stop();
@@ -98,11 +103,12 @@ async fn serve(
     front: Front,
     manager: ServiceManager,
     bound: Bound,
-    ready: impl FnOnce(Bound),
+    mut stages: impl Stages,
 ) -> Result<(), HomeError> {
     let signals = Signals::new()?;
     let admin = socket::bind(&home.socket_path())
         .map_err(|error| cannot_bind_admin(&home.socket_path(), &error))?;
+    stages.everything_open()?;
     let admin = tokio::spawn(socket::serve(admin, Arc::clone(core.administrator())));
     let stop = watch::Sender::new(false);
     let mut serving = Serving::begin(front, &core, config, &stop).await?;
@@ -111,7 +117,7 @@ async fn serve(
         listen = %bound.listen, metrics = %bound.metrics, keys = engine.keychain().len(),
         network = engine.network().name, "ready"
     );
-    ready(bound);
+    stages.serving(bound);
     tokio::spawn(core.certificates().clone().warn());
     let watchdog = manager.announce_ready(Arc::clone(&core));
     let ended = tokio::select! {

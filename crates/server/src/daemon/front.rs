@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::setup::Setup;
 use super::signals::Signals;
 use super::sockets::Sockets;
+use super::{Stages, workers};
 use crate::home::HomeError;
 use crate::http::{BodyBudget, FrontMetrics, Shared, metrics_router, signing_router};
 use crate::link::message::GateEntry;
@@ -53,7 +54,7 @@ pub(super) fn start(
 ///
 /// # Errors
 /// [`HomeError`] when it was not started by a core, or the core is gone.
-pub fn front() -> Result<(), HomeError> {
+pub fn front(mut stages: impl Stages) -> Result<(), HomeError> {
     let not_a_front = |error: std::io::Error| {
         HomeError::Configuration(format!(
             "this command is started by `palisade run`, not by hand: {error}"
@@ -62,19 +63,28 @@ pub fn front() -> Result<(), HomeError> {
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map_err(not_a_front)?;
     let stream = UnixStream::from(stream);
     let (setup, sockets) = Setup::receive(&stream).map_err(not_a_front)?;
+    let workers = workers();
+    stages.one_thread()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
-    let served = runtime.block_on(serve_apart(setup, sockets, stream));
+    let served = runtime.block_on(serve_apart(setup, sockets, stream, stages));
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }
 
-async fn serve_apart(setup: Setup, sockets: Sockets, stream: UnixStream) -> Result<(), HomeError> {
+async fn serve_apart(
+    setup: Setup,
+    sockets: Sockets,
+    stream: UnixStream,
+    mut stages: impl Stages,
+) -> Result<(), HomeError> {
     let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
     // Kept, so that the signals do not end this process.
     let _left_to_the_core = Signals::new()?;
+    stages.everything_open()?;
     stream.set_nonblocking(true).map_err(cannot)?;
     let stream = tokio::net::UnixStream::from_std(stream).map_err(cannot)?;
     let gate = watch::Sender::new(setup.gate.clone());

@@ -23,6 +23,7 @@ use palisade_store::HomeLock;
 
 pub use front::front;
 
+use crate::admin::MeasureRow;
 use crate::config::Config;
 use crate::core::Expiry;
 use crate::home::{Home, HomeError};
@@ -41,6 +42,28 @@ pub struct RunOptions {
     pub metrics: Option<SocketAddr>,
     /// How to start the front: arguments of this program. Absent serves from the core's process.
     pub front: Option<Vec<String>>,
+    /// What the processes give up, for metrics and `status`.
+    pub measures: Vec<MeasureRow>,
+}
+
+/// Moments in a process's life at which it can give up what it needs no more. This crate says when;
+/// whoever starts it says what.
+pub trait Stages {
+    /// What needs the network's addresses is open, the front is started, and there is one thread.
+    ///
+    /// # Errors
+    /// [`HomeError`] ends the start.
+    fn one_thread(&mut self) -> Result<(), HomeError>;
+
+    /// All threads and sockets exist; from here on there are only files of the home, descriptors
+    /// that are open, and connections that come.
+    ///
+    /// # Errors
+    /// [`HomeError`] ends the start.
+    fn everything_open(&mut self) -> Result<(), HomeError>;
+
+    /// Requests are served. Only the core is told.
+    fn serving(&mut self, bound: Bound);
 }
 
 /// The addresses in use.
@@ -62,6 +85,8 @@ struct Prepared {
     bound: Bound,
     manager: ServiceManager,
     front: Front,
+    measures: Vec<MeasureRow>,
+    workers: usize,
 }
 
 /// Who serves the listeners.
@@ -72,7 +97,7 @@ enum Front {
     Here(Box<Setup>, Sockets),
 }
 
-/// Serves a home until SIGTERM or SIGINT. Calls `ready` once everything is served.
+/// Serves a home until SIGTERM or SIGINT, and tells `stages` how far it is.
 ///
 /// # Errors
 /// [`HomeError`] when it cannot start, cannot go on, or cannot stop cleanly.
@@ -80,10 +105,11 @@ pub fn run(
     home: &Home,
     unlock: UnlockSecret,
     options: &RunOptions,
-    ready: impl FnOnce(Bound),
+    mut stages: impl Stages,
 ) -> Result<(), HomeError> {
     let prepared = prepare(home, options)?;
-    core::run(home, unlock, prepared, ready)
+    stages.one_thread()?;
+    core::run(home, unlock, prepared, stages)
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
@@ -112,7 +138,13 @@ fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
         Some(arguments) => Front::Apart(front::start(arguments, &setup, &sockets)?),
         None => Front::Here(Box::new(setup), sockets),
     };
-    Ok(Prepared { lock, config, policy, certificates, bound, manager, front })
+    let (measures, workers) = (options.measures.clone(), workers());
+    Ok(Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers })
+}
+
+/// How many threads serve. Asked while the files that tell a container's share can be opened.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Where the guard can really be reached: that is what the policy is judged by.

@@ -52,8 +52,9 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let engine = Engine::new(network, None, policy, keychain, ledger.clone(), metrics);
     let engine = Arc::new(engine);
     let administrator = Administrator::new(ledger.clone(), opened.vault, Arc::clone(&engine));
+    let certificates = Expiry::of(None).unwrap();
     let core =
-        Core::new(&home, opened.config.listen, engine, Arc::new(administrator), Expiry::default());
+        Core::new(&home, opened.config.listen, engine, Arc::new(administrator), certificates);
     (core, ledger, thread)
 }
 

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use palisade_server::certificate::Certificate;
 use palisade_server::config_file;
-use palisade_server::home::Home;
+use palisade_server::home::{Home, HomeError};
 use palisade_server::policy::Operation;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -161,11 +161,11 @@ fn put(home: &Home, lines: &str, write: bool) -> Result<(), Failure> {
     if !write {
         return output::line(&format!("Put this at the end of {}:\n\n{lines}\n", path.display()));
     }
-    config_file::append(&path, lines).map_err(|error| match Failure::from(error) {
-        Failure::Usage(why) => Failure::Usage(format!(
+    config_file::append(&path, lines).map_err(|error| match error {
+        HomeError::Configuration(why) => Failure::Usage(format!(
             "{why}; the certificates are made, put this into palisade.toml by hand:\n{lines}"
         )),
-        other => other,
+        other => other.into(),
     })?;
     output::line(&format!("Added to {}:\n\n{lines}\n", path.display()))
 }
