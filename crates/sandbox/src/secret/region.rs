@@ -112,10 +112,10 @@ impl Region {
     ///
     /// # Safety
     /// Nobody writes the range for as long as the answer lives.
-    pub(super) unsafe fn read(&self, start: usize, length: usize) -> &[u8] {
-        let at = self.at(start, length);
+    pub(super) unsafe fn read<const N: usize>(&self, start: usize) -> &[u8; N] {
+        let at = self.at(start, N).cast::<[u8; N]>();
         // SAFETY: mapped, initialised (zeroes at first) and, by the caller's word, not written.
-        unsafe { std::slice::from_raw_parts(at, length) }
+        unsafe { &*at }
     }
 
     /// Fills a range.
