@@ -1,5 +1,6 @@
 //! Pages for secrets: outside of what the kernel itself maps where it can, else locked and left out
-//! of core dumps and of forked children. Many short secrets share a page.
+//! of core dumps and of forked children, and at worst only left out. Many short secrets share a
+//! page.
 //!
 //! ```text
 //! no access │ secret, secret, secret … unused │ no access
@@ -24,6 +25,9 @@ pub enum Backing {
     MemorySecret,
     /// Anonymous pages: locked, in no core dump, zeroes in a forked child.
     Locked,
+    /// The same, but they may go to swap: this user may not lock more memory. What holds keys for a
+    /// moment goes on so; whether a guard may is for [`crate::judge`] to say.
+    Unlocked,
 }
 
 /// How much one region holds, in bytes: 2,048 secrets of 32 bytes.

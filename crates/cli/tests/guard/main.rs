@@ -31,6 +31,7 @@ mod rpc_clients;
 mod rpc_races;
 mod rpc_socket;
 mod secrets;
+mod secure;
 mod session_keys;
 mod snapshots;
 mod substrate;

@@ -130,7 +130,7 @@ fn a_session_key_that_goes_on_behind_its_length_is_refused() {
         for place in length..48 {
             let mut longer = session_keys();
             longer[KEYS_FROM + number * KEY + 1 + place] = 1;
-            assert_eq!(read(&generated(), &with_checksum(longer)).err(), Some(problem));
+            assert_eq!(read(&generated(), &with_checksum(longer)).err(), Some(problem.clone()));
         }
     }
 }

@@ -77,8 +77,8 @@ fn stays_as_it_is<const N: usize>(pages: &SecretPages, byte: u8) {
 }
 
 #[test]
-fn locked_pages_serve_where_secret_memory_is_not() {
-    let region = Region::map_locked(100).unwrap();
+fn anonymous_pages_serve_where_secret_memory_is_not() {
+    let region = Region::map_anonymous(100).unwrap();
     assert_eq!(region.backing(), Backing::Locked);
     // SAFETY: nobody else has the region.
     unsafe { region.write(10, &[5; 20]) };
