@@ -1,5 +1,8 @@
 //! The command line's shape. `docs/command-line.md` and the text snapshots follow it.
 
+pub(crate) mod service;
+pub(crate) mod tls;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -89,6 +92,12 @@ pub(crate) enum Command {
     Status(JsonArguments),
     /// Forbid signing from, or up to, an epoch: for migrations and planned ends
     StopLine(StopLineArguments),
+    /// Certificates for the guard and its clients, from an authority of your own
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
+    /// The guard as a systemd service: the units, the user, what is still missing
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:

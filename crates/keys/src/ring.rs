@@ -93,10 +93,31 @@ impl KeyRing {
         if public_key.ledger_id(key_type) != id || message.digest() != permit.digest() {
             return Err(SignError::OtherMessage(id));
         }
-        let Some(SecretKey::Session(key)) = held.opened() else {
-            return Err(SignError::Damaged(id));
+        sign_with(held, id, message)
+    }
+
+    /// Signs a message that took several decisions: there must be a permit for each part of it, in
+    /// order ([`Message::part_digest`]).
+    ///
+    /// # Errors
+    /// [`SignError`]; as with [`KeyRing::sign`], the duties are recorded and no signature left.
+    pub fn sign_message_in_parts(
+        &self,
+        permits: Vec<Permit>,
+        public_key: &SessionPublicKey,
+        key_type: KeyType,
+        message: &Message<'_>,
+    ) -> Result<SessionSignature, SignError> {
+        let id = public_key.ledger_id(key_type);
+        let held = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
+        let parts = u8::try_from(permits.len()).map_err(|_| SignError::OtherMessage(id))?;
+        let is_part = |(part, permit): (u8, &Permit)| {
+            permit.key() == id && permit.digest() == message.part_digest(part, parts)
         };
-        key.sign(id, message)
+        if parts < 2 || !(0..parts).zip(&permits).all(is_part) {
+            return Err(SignError::OtherMessage(id));
+        }
+        sign_with(held, id, message)
     }
 
     /// The public key of each session key, in no particular order.
@@ -131,6 +152,17 @@ impl KeyRing {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+fn sign_with(
+    held: &Held,
+    permitted: KeyId,
+    message: &Message<'_>,
+) -> Result<SessionSignature, SignError> {
+    match held.opened() {
+        Some(SecretKey::Session(key)) => key.sign(permitted, message),
+        _ => Err(SignError::Damaged(permitted)),
     }
 }
 

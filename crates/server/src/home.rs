@@ -8,6 +8,7 @@
 //! | `keys/` | the sealed keys |
 //! | `unlock.secret` | opens the home key, unless another file was named |
 //! | `api-token.txt` | the key manager API's bearer token |
+//! | `tls/` | the operator's own authority and what it issued, if `palisade tls` was used |
 //! | `lock`, `admin.sock` | of the one process that uses the home |
 //!
 //! Invariants: a home is made whole or not at all; everything that opens it holds its lock.
@@ -230,6 +231,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Configuration`] or [`HomeError::CouldNot`].
     pub fn read_config(&self) -> Result<Config, HomeError> {
+        self.must_exist()?;
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(|error| could_not("read", &path, &error))?;
         Config::parse(&text).map_err(|error| HomeError::Configuration(error.to_string()))

@@ -11,8 +11,10 @@
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+pub mod certificate;
 pub mod chains;
 pub mod config;
+pub mod config_file;
 pub mod core;
 pub mod daemon;
 pub mod engine;

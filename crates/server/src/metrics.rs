@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use palisade_ethereum::SigningType;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -36,6 +36,11 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CertificateLabel {
+    certificate: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct MeasureLabels {
     measure: String,
     state: String,
@@ -50,6 +55,7 @@ pub struct Metrics {
     measures: Family<MeasureLabels, Gauge>,
     keys: Gauge,
     ready: Gauge,
+    certificates: Family<CertificateLabel, Gauge>,
     ledger_queue: Gauge,
     commits: Counter<u64, AtomicU64>,
     commit_seconds: Counter<f64, AtomicU64>,
@@ -79,6 +85,7 @@ impl Metrics {
             measures: Family::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
+            certificates: Family::default(),
             ledger_queue: Gauge::default(),
             commits: Counter::default(),
             commit_seconds: Counter::default(),
@@ -116,6 +123,12 @@ impl Metrics {
             "ready",
             "1 when every configured key is usable and the store can be written",
             self.ready.clone(),
+        );
+        registry.register_with_unit(
+            "tls_certificate_not_after_timestamp",
+            "When the certificates of the signing listener expire, in Unix time",
+            Unit::Seconds,
+            self.certificates.clone(),
         );
         registry.register(
             "ledger_queue_depth",
@@ -163,6 +176,13 @@ impl Metrics {
         self.commit_seconds
             .inner()
             .store(ledger.commit_time.as_secs_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// When a certificate of the signing listener expires.
+    pub fn observe_certificate(&self, role: &'static str, not_after: SystemTime) {
+        let seconds = not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let gauge = self.certificates.get_or_create(&CertificateLabel { certificate: role });
+        gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// Sets what the process gave up before it served. It does not change afterwards.

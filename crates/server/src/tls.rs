@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use crate::certificate::{Certificate, der_forms};
 use crate::config::{ConfigError, Tls};
 
 /// A file's place, for errors, and its contents.
@@ -22,6 +24,18 @@ use crate::config::{ConfigError, Tls};
 struct PemFile {
     path: PathBuf,
     pem: Zeroizing<Vec<u8>>,
+}
+
+impl PemFile {
+    fn der_forms(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        der_forms(&self.path, &self.pem)
+    }
+
+    /// When the first of its certificates expires: a chain is as good as its weakest link.
+    fn not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        let all = Certificate::parse_all(&self.path, &self.pem)?;
+        Ok(all.iter().map(|certificate| certificate.not_after).min())
+    }
 }
 
 /// The files of `[listen.tls]`, read.
@@ -57,12 +71,22 @@ impl TlsFiles {
         })
     }
 
+    /// When the guard's own certificate expires.
+    pub(crate) fn server_not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        self.certificate.not_after()
+    }
+
+    /// When the authorities of clients expire.
+    pub(crate) fn authorities_not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        self.client_authorities.as_ref().map_or(Ok(None), PemFile::not_after)
+    }
+
     /// What accepts connections with them.
     ///
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong with it.
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, ConfigError> {
-        let chain = certificates(&self.certificate)?;
+        let chain = self.certificate.der_forms()?;
         let key = PrivateKeyDer::from_pem_slice(&self.key.pem)
             .map_err(|error| unusable(&self.key.path, "a PEM private key", &error))?;
         let builder = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
@@ -75,7 +99,7 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(file)? {
+                for certificate in file.der_forms()? {
                     let added = roots.add(certificate);
                     added.map_err(|error| unusable(&file.path, "an authority", &error))?;
                 }
@@ -97,15 +121,6 @@ impl TlsFiles {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
-}
-
-fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file.pem).collect();
-    let all = all.map_err(|error| unusable(&file.path, "a PEM certificate", &error))?;
-    if all.is_empty() {
-        return Err(ConfigError(format!("{} holds no PEM certificate", file.path.display())));
-    }
-    Ok(all)
 }
 
 fn unusable(path: &Path, wanted: &str, error: &dyn std::fmt::Display) -> ConfigError {

@@ -9,8 +9,10 @@ mod keys;
 mod remove;
 mod run;
 mod secure;
+mod service;
 mod sessions;
 mod status;
+mod tls;
 
 use clap::CommandFactory;
 
@@ -36,6 +38,8 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         Command::Journal(command) => journal::run(&home, &command),
         Command::Status(arguments) => status::status(&home, &arguments),
         Command::StopLine(arguments) => status::stop_line(&home, &arguments),
+        Command::Tls(command) => tls::run(&home, &command),
+        Command::Service(command) => service::run(&command),
         // Done above: they need no home.
         Command::Completions { .. } | Command::Front(_) => Ok(Outcome::Yes),
     }

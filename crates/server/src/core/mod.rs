@@ -4,6 +4,7 @@
 //! policy recognises in what was presented, whatever the front believes; an answer says no more
 //! than its client may know.
 
+mod expiry;
 mod key_manager;
 mod readiness;
 mod reload;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use expiry::Expiry;
 pub use reload::{Reloader, Turn};
 pub use reply::ErrorBody;
 pub use rpc::OPENRPC;
@@ -36,21 +38,27 @@ pub struct Core {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
     reloader: Arc<Reloader>,
+    certificates: Expiry,
     readiness: ReadinessProbe,
 }
 
 impl Core {
-    /// For an opened home, and the listener that is open.
+    /// For an opened home, and the listener that is open with its certificates.
     #[must_use]
     pub fn new(
         home: &Home,
         listen: Listen,
         engine: Arc<Engine>,
         administrator: Arc<Administrator>,
+        certificates: Expiry,
     ) -> Self {
         let reloader = Arc::new(Reloader::new(home, listen, Arc::clone(&engine)));
-        let readiness = ReadinessProbe::new(Arc::clone(&engine), Arc::clone(&administrator));
-        Self { engine, administrator, reloader, readiness }
+        let readiness = ReadinessProbe::new(
+            Arc::clone(&engine),
+            Arc::clone(&administrator),
+            certificates.clone(),
+        );
+        Self { engine, administrator, reloader, certificates, readiness }
     }
 
     /// Decides and signs.
@@ -69,6 +77,16 @@ impl Core {
     #[must_use]
     pub fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
+    }
+
+    /// The dates of the listener's certificates.
+    pub(crate) fn certificates(&self) -> &Expiry {
+        &self.certificates
+    }
+
+    /// Whether the ledger's thread does its work.
+    pub(crate) async fn ledger_answers(&self) -> bool {
+        self.readiness.ledger_answers().await
     }
 
     /// From now on the guard is on its way out.

@@ -4,14 +4,16 @@
 //! second (a look at 100,000 keys in memory takes some milliseconds); a ledger that does not answer
 //! is "not ready", and nobody waits for it for long.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use palisade_protect::KeyId;
 use palisade_store::LedgerHandle;
 use tokio::sync::Mutex;
 
+use super::expiry::Expiry;
 use crate::admin::Administrator;
 use crate::engine::{Engine, Keychain};
 use crate::metrics::{LedgerState, Readiness};
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct ReadinessProbe {
     engine: Arc<Engine>,
     administrator: Arc<Administrator>,
+    certificates: Expiry,
     draining: AtomicBool,
     last: Arc<Mutex<LedgerCheck>>,
 }
@@ -40,11 +43,15 @@ struct LedgerCheck {
 }
 
 impl ReadinessProbe {
-    /// For a running guard.
+    /// For a running guard whose listener shows these certificates.
     #[must_use]
-    pub(super) fn new(engine: Arc<Engine>, administrator: Arc<Administrator>) -> Self {
-        let last = Arc::default();
-        Self { engine, administrator, draining: AtomicBool::new(false), last }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        administrator: Arc<Administrator>,
+        certificates: Expiry,
+    ) -> Self {
+        let (draining, last) = (AtomicBool::new(false), Arc::default());
+        Self { engine, administrator, certificates, draining, last }
     }
 
     /// From now on the guard is on its way out.
@@ -73,12 +80,19 @@ impl ReadinessProbe {
                  since the start"
             ));
         }
-        missing.extend(self.ask_ledger().await);
+        missing.extend(self.certificates.missing(SystemTime::now()));
+        missing.extend(self.ask_ledger().await.unwrap_or_else(|silent| Some(silent.to_string())));
         missing
+    }
+
+    /// Whether the ledger's thread does its work; what it says does not matter.
+    pub(super) async fn ledger_answers(&self) -> bool {
+        self.ask_ledger().await.is_ok()
     }
 
     /// Brings the gauges up to date.
     pub(super) fn observe(&self, missing: &[String]) {
+        self.certificates.observe(self.engine.metrics());
         let ledger = self.engine.ledger();
         let statistics = ledger.statistics();
         let state = LedgerState {
@@ -90,7 +104,8 @@ impl ReadinessProbe {
         self.engine.metrics().observe_state(self.engine.keychain().len(), readiness, state);
     }
 
-    async fn ask_ledger(&self) -> Option<String> {
+    /// What the ledger misses.
+    async fn ask_ledger(&self) -> Result<Option<String>, Silent> {
         let asking = async {
             let mut last = Arc::clone(&self.last).lock_owned().await;
             let engine = Arc::clone(&self.engine);
@@ -102,13 +117,23 @@ impl ReadinessProbe {
             .await
         };
         match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(Ok(missing)) => missing,
-            Ok(Err(_)) => Some("the readiness check failed inside the guard".to_owned()),
-            Err(_) => Some(format!(
-                "the ledger has not answered for {} s; look for a slow or hanging disk",
-                PATIENCE.as_secs()
-            )),
+            Ok(Ok(missing)) => Ok(missing),
+            Ok(Err(_)) => Ok(Some("the readiness check failed inside the guard".to_owned())),
+            Err(_) => Err(Silent),
         }
+    }
+}
+
+/// The ledger has not answered within [`PATIENCE`].
+struct Silent;
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the ledger has not answered for {} s; look for a slow or hanging disk",
+            PATIENCE.as_secs()
+        )
     }
 }
 

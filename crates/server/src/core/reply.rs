@@ -106,6 +106,10 @@ pub(super) fn forbidden_by(refusal: &Refusal) -> Value {
                 "digest": root(last.digest),
             }
         }),
+        Evidence::Stance(stance) => json!({
+            "already_said": stance.statements().map(|said| said.to_string()).collect::<Vec<_>>(),
+        }),
+        Evidence::SessionFloor(session) => json!({ "first_session": session.to_string() }),
         Evidence::StopLine(Bound { slot, epoch }) => json!({
             "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
         }),
@@ -133,6 +137,12 @@ fn asked(refusal: &Refusal) -> Value {
         }),
         Duty::BeefyVote { set_id, block } => json!({
             "set_id": set_id.to_string(), "block": block.to_string(), "digest": signing_root,
+        }),
+        Duty::ParaStatement { subject, statement } => json!({
+            "statement": statement.to_string(),
+            "session": subject.session.to_string(),
+            "candidate": subject.candidate.to_string(),
+            "digest": signing_root,
         }),
         _ => json!({ "signing_root": signing_root }),
     }

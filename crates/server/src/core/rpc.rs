@@ -8,6 +8,7 @@
 //! is bounded, and is answered in its order.
 
 use palisade_protect::{BabeVrf, Digest, KeyType};
+use palisade_substrate::PayloadError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -160,6 +161,16 @@ async fn dispatch(engine: &Engine, client: &Client, call: Call<'_>) -> Result<Va
             let duty = SessionDuty::BeefyCommitment(&given.commitment.0);
             sign(engine, client, &given.public_key, duty).await
         }
+        "palisade_paraStatement" => {
+            let given: VoteParameters = read(call.params)?;
+            let duty = SessionDuty::ParaStatement(&given.payload.0);
+            sign(engine, client, &given.public_key, duty).await
+        }
+        "palisade_authorityRecord" => {
+            let given: VoteParameters = read(call.params)?;
+            let duty = SessionDuty::AuthorityRecord(&given.payload.0);
+            sign(engine, client, &given.public_key, duty).await
+        }
         "palisade_babeVrf" => babe_vrf(engine, client, read(call.params)?).await,
         "palisade_provePossession" => {
             let given: OwnershipParameters = read(call.params)?;
@@ -267,12 +278,40 @@ impl From<Invalid<'_>> for RpcError {
     }
 }
 
+/// What was asked, and what forbids it, as far as a rule says no.
+fn evidence_of(denial: &SessionDenial) -> Option<Value> {
+    let evidence = |asked: Value, forbidden_by: Value| {
+        Some(json!({ "asked": asked, "forbidden_by": forbidden_by }))
+    };
+    match denial {
+        SessionDenial::Other(inner) => reply::body_of(inner).evidence,
+        SessionDenial::Payload(PayloadError::SlotNotNear { asked, present }) => evidence(
+            json!({ "slot": asked.to_string() }),
+            json!({ "present_slot": present.to_string() }),
+        ),
+        SessionDenial::Payload(PayloadError::AddressNotAllowed { address }) => {
+            evidence(json!({ "address": address }), json!("authority_discovery.addresses"))
+        }
+        SessionDenial::Payload(PayloadError::PeerNotAllowed { peer }) => {
+            evidence(json!({ "peer_id": peer }), json!("authority_discovery.peer_ids"))
+        }
+        SessionDenial::Payload(PayloadError::TimeNotNear { asked_unix_ms, present_unix_ms }) => {
+            evidence(
+                json!({ "unix_ms": asked_unix_ms.to_string() }),
+                json!({ "present_unix_ms": present_unix_ms.to_string() }),
+            )
+        }
+        _ => None,
+    }
+}
+
 impl From<SessionDenial> for RpcError {
     fn from(denial: SessionDenial) -> Self {
         let number = match &denial {
-            SessionDenial::Payload(error) if error.code() != "slot-not-near-now" => -32602,
+            SessionDenial::Payload(error) if !error.is_refusal() => -32602,
             SessionDenial::Payload(_)
             | SessionDenial::NotAnnounced(_)
+            | SessionDenial::NoDiscoveryPolicy(_)
             | SessionDenial::TooManyDraws
             | SessionDenial::Other(Denial::Refused(_) | Denial::Forbidden(_)) => -32010,
             SessionDenial::Other(Denial::UnknownKey { .. }) => -32011,
@@ -281,8 +320,7 @@ impl From<SessionDenial> for RpcError {
             SessionDenial::Other(_) => -32603,
         };
         let mut data = json!({ "code": denial.code() });
-        if let SessionDenial::Other(inner) = &denial
-            && let Some(evidence) = reply::body_of(inner).evidence
+        if let Some(evidence) = evidence_of(&denial)
             && let Some(fields) = data.as_object_mut()
         {
             fields.insert("evidence".to_owned(), evidence);

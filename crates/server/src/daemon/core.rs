@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::front::Served;
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use super::{Bound, Front, Prepared, Stages};
 use crate::admin::{Administrator, socket};
@@ -37,7 +38,8 @@ pub(super) fn run(
     prepared: Prepared,
     stages: impl Stages,
 ) -> Result<(), HomeError> {
-    let Prepared { lock, config, policy, bound, front, measures, workers } = prepared;
+    let Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers } =
+        prepared;
     let chains = config.substrate_chains().map_err(HomeError::from)?;
     let OpenHome { store, vault, network, config, lock } =
         home.open_locked(lock, config, &unlock)?;
@@ -57,13 +59,14 @@ pub(super) fn run(
     let engine = Arc::new(engine.with_chains(chains));
     let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
     let administrator = Arc::new(administrator.with_measures(measures));
-    let core = Arc::new(Core::new(home, config.listen.clone(), engine, administrator));
+    let core =
+        Arc::new(Core::new(home, config.listen.clone(), engine, administrator, certificates));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
-    let served = runtime.block_on(serve(home, &config, core, front, bound, stages));
+    let served = runtime.block_on(serve(home, &config, core, front, manager, bound, stages));
     // The ledger thread ends when its last handle is gone or when it is told; tell it, so that a
     // connection that outlived the drain cannot keep it.
     let stopped = ledger_thread.stop();
@@ -98,6 +101,7 @@ async fn serve(
     config: &Config,
     core: Arc<Core>,
     front: Front,
+    manager: ServiceManager,
     bound: Bound,
     mut stages: impl Stages,
 ) -> Result<(), HomeError> {
@@ -114,10 +118,14 @@ async fn serve(
         network = engine.network().name, "ready"
     );
     stages.serving(bound);
+    tokio::spawn(core.certificates().clone().warn());
+    let watchdog = manager.announce_ready(Arc::clone(&core));
     let ended = tokio::select! {
         () = signals.wait(&core) => None,
         ended = serving.ends() => Some(ended),
     };
+    manager.announce_stopping();
+    watchdog.abort();
     admin.abort();
     drop(std::fs::remove_file(home.socket_path()));
     if let Some(ended) = ended {

@@ -9,6 +9,8 @@
 
 mod core;
 mod front;
+mod inherited;
+mod service_manager;
 mod setup;
 mod signals;
 mod sockets;
@@ -23,9 +25,11 @@ pub use front::front;
 
 use crate::admin::MeasureRow;
 use crate::config::Config;
+use crate::core::Expiry;
 use crate::home::{Home, HomeError};
 use crate::policy::Policy;
 use crate::tls::TlsFiles;
+use service_manager::ServiceManager;
 use setup::Setup;
 use sockets::Sockets;
 
@@ -77,7 +81,9 @@ struct Prepared {
     lock: HomeLock,
     config: Config,
     policy: Policy,
+    certificates: Expiry,
     bound: Bound,
+    manager: ServiceManager,
     front: Front,
     measures: Vec<MeasureRow>,
     workers: usize,
@@ -109,8 +115,8 @@ pub fn run(
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
     let lock = home.lock()?;
     let mut config = home.read_config()?;
-    config.listen.address = options.listen.unwrap_or(config.listen.address);
-    config.metrics.address = options.metrics.unwrap_or(config.metrics.address);
+    let inherited = inherited::sockets()?;
+    settle_addresses(&mut config, options, inherited.as_ref())?;
     let policy = config.policy(home.path()).map_err(HomeError::from)?;
     let tls = config.listen.tls.as_ref().map(|tls| TlsFiles::read(home.path(), tls));
     let setup = Setup {
@@ -121,17 +127,45 @@ fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
     };
     // What the front would refuse is refused here, where the operator reads it.
     setup.acceptor().map_err(HomeError::from)?;
-    let sockets = Sockets::bind(&config)?;
+    let certificates = Expiry::of(setup.tls.as_ref()).map_err(HomeError::from)?;
+    let manager = ServiceManager::from_environment();
+    let sockets = match inherited {
+        Some(sockets) => sockets,
+        None => Sockets::bind(&config)?,
+    };
     let bound = sockets.bound()?;
     let front = match &options.front {
         Some(arguments) => Front::Apart(front::start(arguments, &setup, &sockets)?),
         None => Front::Here(Box::new(setup), sockets),
     };
     let (measures, workers) = (options.measures.clone(), workers());
-    Ok(Prepared { lock, config, policy, bound, front, measures, workers })
+    Ok(Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers })
 }
 
 /// How many threads serve. Asked while the files that tell a container's share can be opened.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Where the guard can really be reached: that is what the policy is judged by.
+fn settle_addresses(
+    config: &mut Config,
+    options: &RunOptions,
+    inherited: Option<&Sockets>,
+) -> Result<(), HomeError> {
+    let Some(sockets) = inherited else {
+        config.listen.address = options.listen.unwrap_or(config.listen.address);
+        config.metrics.address = options.metrics.unwrap_or(config.metrics.address);
+        return Ok(());
+    };
+    if options.listen.is_some() || options.metrics.is_some() {
+        return Err(HomeError::Configuration(
+            "--listen and --metrics cannot change sockets that the service manager opened; change \
+             ListenStream= in its socket unit"
+                .to_owned(),
+        ));
+    }
+    let bound = sockets.bound()?;
+    (config.listen.address, config.metrics.address) = (bound.listen, bound.metrics);
+    Ok(())
 }

@@ -18,7 +18,7 @@ use super::codec::{LinkFault, decode, encode};
 use super::message::{FromCore, FromFront, Question, Reply};
 use super::{Limits, serve};
 use crate::admin::Administrator;
-use crate::core::Core;
+use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
 use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
 use crate::metrics::Metrics;
@@ -52,7 +52,9 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let engine = Engine::new(network, None, policy, keychain, ledger.clone(), metrics);
     let engine = Arc::new(engine);
     let administrator = Administrator::new(ledger.clone(), opened.vault, Arc::clone(&engine));
-    let core = Core::new(&home, opened.config.listen, engine, Arc::new(administrator));
+    let certificates = Expiry::of(None).unwrap();
+    let core =
+        Core::new(&home, opened.config.listen, engine, Arc::new(administrator), certificates);
     (core, ledger, thread)
 }
 
