@@ -43,7 +43,8 @@ fn methods(document: &Value) -> &Vec<Value> {
 fn ask(home: &TestHome, guard: &Guard, method: &str, params: &Value) -> Value {
     let bearer = format!("Bearer {}", home.token());
     let manager = [("Authorization", bearer.as_str())];
-    let headers = if method == "palisade_provePossession" { manager.as_slice() } else { &[] };
+    let managing = ["palisade_provePossession", "palisade_generateSessionKeys"];
+    let headers = if managing.contains(&method) { manager.as_slice() } else { &[] };
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     guard.request("POST", "/rpc", headers, &body.to_string()).json()
 }
@@ -83,6 +84,9 @@ fn sample(guard: &Guard, method: &str) -> Value {
         }
         "palisade_provePossession" => {
             json!({ "publicKey": ED25519_ALICE, "owner": SR25519_ALICE })
+        }
+        "palisade_generateSessionKeys" => {
+            json!({ "keyTypes": ["babe", "beef"], "chain": "mini", "owner": SR25519_ALICE })
         }
         "rpc.discover" => json!({}),
         other => panic!("no sample of {other}"),
