@@ -1,5 +1,5 @@
 # The entrances. `make test` on a fresh Debian 12 with Rust and a C compiler installs what it needs.
-.PHONY: run test e2e e2e-substrate fmt lint fuzz
+.PHONY: run test e2e e2e-substrate deb fmt lint fuzz
 
 # Builds, makes a development home, starts a guard that signs and refuses, and says where to look.
 run:
@@ -23,6 +23,12 @@ e2e-substrate:
 	cargo build --release --package palisade-cli
 	e2e/substrate/run $(SCENARIOS)
 
+# What ships: the program, its bill of materials, a Debian package, their SHA-256 sums.
+deb:
+	scripts/release-build
+	scripts/deb
+	scripts/check-deb target/dist/palisade_*.deb
+
 # Brings every source into form.
 fmt:
 	cargo fmt --all
@@ -36,6 +42,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	scripts/check-pure
 	scripts/deny
+	scripts/check-unit
 
 # Ten seconds for each parser of foreign bytes; `fuzz/run 600 TARGET` for longer.
 fuzz:

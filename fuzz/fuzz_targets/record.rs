@@ -6,6 +6,9 @@ use palisade_protect::Record;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(record) = Record::decode(bytes) else { return };
-    assert_eq!(record.encode(), bytes);
+    // Session keys' records of version 1 are read, and written as version 2.
+    let encoded = record.encode();
+    assert_eq!(encoded.get(1..), bytes.get(1..));
+    assert!(encoded == bytes || bytes.starts_with(&[1, 2]));
     assert_eq!(record.merge_stricter(record), Ok(record));
 });

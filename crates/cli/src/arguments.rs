@@ -1,12 +1,14 @@
 //! The command line's shape. `docs/command-line.md` and the text snapshots follow it.
 
-use std::net::SocketAddr;
+pub(crate) mod service;
+pub(crate) mod tls;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::logging::LogFormat;
+use crate::run_arguments::{FrontArguments, RunArguments, SecureCommand};
 use crate::session_arguments::{GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
@@ -45,6 +47,7 @@ Exit status:
   1  the answer is no: refused, a check failed, or a named key is not here
   2  usage or configuration error; nothing was done
   3  could not do it (disk, network, permission); nothing is half-done
+  4  the guard ended itself; look at the host before you start it again
 
 A first guard:
   palisade init --network hoodi
@@ -67,6 +70,12 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Serve validator clients until SIGTERM
     Run(RunArguments),
+    /// What a guard gives up on this machine before it serves
+    #[command(subcommand)]
+    Secure(SecureCommand),
+    /// The process that `run` starts for the network; not to be started by hand
+    #[command(hide = true, name = "network-front")]
+    Front(FrontArguments),
     /// Take keys in, list them, remove them
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -83,6 +92,12 @@ pub(crate) enum Command {
     Status(JsonArguments),
     /// Forbid signing from, or up to, an epoch: for migrations and planned ends
     StopLine(StopLineArguments),
+    /// Certificates for the guard and its clients, from an authority of your own
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
+    /// The guard as a systemd service: the units, the user, what is still missing
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -121,25 +136,6 @@ pub(crate) struct InitArguments {
     /// Open the sealed keys with a passphrase that is asked for at every start
     #[arg(long)]
     pub(crate) passphrase: bool,
-}
-
-#[derive(Args)]
-#[command(after_help = "\
-One line on standard output says when the guard is ready and where it listens; the log goes to
-standard error ($RUST_LOG sets its level, info by default). SIGTERM and SIGINT let requests under
-way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.")]
-pub(crate) struct RunArguments {
-    /// Where validator clients connect, instead of listen.address in palisade.toml
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-
-    /// Where metrics, health and the console are, instead of metrics.address in palisade.toml
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) metrics: Option<SocketAddr>,
-
-    /// How log lines look
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Args)]

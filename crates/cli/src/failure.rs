@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The disk, the network or the permissions were in the way: exit code 3.
     CouldNot(String),
+    /// The guard ended itself and must not be started again unseen: exit code 4.
+    Unsafe(String),
     /// The reader of standard output went away (`| head`): exit code 3, and nothing to say.
     NobodyReads,
 }
@@ -25,15 +27,17 @@ impl Failure {
             Self::Refused(_) => 1,
             Self::Usage(_) => 2,
             Self::CouldNot(_) | Self::NobodyReads => 3,
+            Self::Unsafe(_) => 4,
         })
     }
 
     /// What to tell the person, if anything.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Self::Refused(message) | Self::Usage(message) | Self::CouldNot(message) => {
-                Some(message)
-            }
+            Self::Refused(message)
+            | Self::Usage(message)
+            | Self::CouldNot(message)
+            | Self::Unsafe(message) => Some(message),
             Self::NobodyReads => None,
         }
     }
@@ -65,6 +69,7 @@ impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
         match error {
             HomeError::Configuration(message) => Self::Usage(message),
+            HomeError::Unsafe(message) => Self::Unsafe(message),
             other => Self::CouldNot(other.to_string()),
         }
     }

@@ -1,14 +1,16 @@
-//! The `palisade` command: parses, does one thing, and ends with one of four exit codes.
+//! The `palisade` command: parses, does one thing, and ends with one of five exit codes.
 //!
 //! Invariants: machine output and human text go to standard output, diagnostics to standard error;
 //! the exit code says whose turn it is (0 done or yes; 1 the answer is no; 2 usage or
-//! configuration; 3 could not do it, nothing half-done); no secret is ever an argument.
+//! configuration; 3 could not do it, nothing half-done; 4 the guard ended itself and must not start
+//! again unseen); no secret is ever an argument.
 
 mod arguments;
 mod commands;
 mod failure;
 mod logging;
 mod output;
+mod run_arguments;
 mod session_arguments;
 mod target;
 mod unlock;
@@ -21,6 +23,10 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // The child in which `secure` tries what this machine can do.
+    if let Some(code) = palisade_sandbox::answer_if_asked() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

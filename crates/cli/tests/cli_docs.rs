@@ -66,6 +66,10 @@ fn every_field_of_the_configuration_is_documented_and_no_other() {
         ("`[listen.tls]`", "network = 'x'\n[listen.tls]\nunknown-field = 1"),
         ("`[metrics]`", "network = 'x'\n[metrics]\nunknown-field = 1"),
         ("`[limits]`", "network = 'x'\n[limits]\nunknown-field = 1"),
+        (
+            "`[chain.authority_discovery]`",
+            "network = 'x'\n[[chain]]\n[chain.authority_discovery]\nunknown-field = 1",
+        ),
         ("`[[client]]`", "network = 'x'\n[[client]]\nunknown-field = 1"),
     ] {
         let wanted = fields_after(toml);
@@ -122,6 +126,7 @@ fn every_example_of_a_configuration_can_be_used() {
 
 /// Words in the sources of the HTTP and admin surface that look like codes and are none.
 const NOT_CODES: &[&str] = &[
+    "client-authority",
     "default-check",
     "error-count",
     "kebab-case",
@@ -153,7 +158,9 @@ fn every_code_of_an_answer_is_documented_and_no_other() {
         assert!(!codes.is_empty(), "{file}");
         wanted.extend(codes);
     }
-    for directory in ["crates/server/src/http", "crates/server/src/admin"] {
+    for directory in
+        ["http", "core", "link", "admin"].map(|name| format!("crates/server/src/{name}"))
+    {
         for entry in std::fs::read_dir(repository().join(directory)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {
@@ -203,7 +210,14 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     sandbox.must(
         "secret 0 | palisade --home guard keys import-raw --chain ethereum --type bls --fresh -",
     );
-    sandbox.must("start_guard guard; ask_for_block guard $key0 7 2");
+    // Some are there only where TLS is.
+    sandbox.must("palisade --home guard tls init --write");
+    sandbox.must("palisade --home guard tls client curl --out curl --write");
+    sandbox.must(
+        "start_guard guard; export CURL_HOME=$PWD; \
+         printf 'cacert=curl/ca.pem\\ncert=curl/curl.pem\\nkey=curl/curl.key\\n' > .curlrc; \
+         SCHEME=https ask_for_block guard $key0 7 2",
+    );
     let served = sandbox.must("curl --silent http://$(metrics guard)/metrics");
     let wanted: BTreeMap<String, String> = served
         .lines()
@@ -227,9 +241,10 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     }
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 25] = [
     "init",
     "run",
+    "secure check",
     "keys import",
     "keys import-raw",
     "keys list",
@@ -244,6 +259,13 @@ const COMMANDS: [&str; 17] = [
     "stop-line",
     "journal verify",
     "status",
+    "tls init",
+    "tls client",
+    "tls renew",
+    "tls show",
+    "service install",
+    "service status",
+    "service uninstall",
     "completions",
 ];
 

@@ -41,8 +41,10 @@ transcripts!(
     keystores,
     raw_keys,
     running,
+    service,
     session_keys,
     stop_line,
+    tls,
     unlock
 );
 

@@ -160,6 +160,8 @@ impl Load {
                 412 => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
                 }
+                // The front's last answer, after the core was killed.
+                503 if answer.body.contains("core-gone") => return,
                 _ => panic!("{asked:?}: {answer:?}"),
             }
         }

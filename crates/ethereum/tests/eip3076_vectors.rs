@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 use palisade_ethereum::{PublicKey, interchange};
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    Denied, Digest, Duty, Epoch, Intent, KeyId, Ledger, Record, Slot, authorise,
+    Changes, Denied, Digest, Duty, Epoch, Intent, KeyId, Ledger, Record, Slot, Stance, Subject,
+    authorise,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -151,12 +152,12 @@ impl Ledger for MemoryLedger {
         Ok(Some(*self.0.entry(*key).or_insert_with(Record::fresh_ethereum)))
     }
 
-    fn persist(
-        &mut self,
-        records: &BTreeMap<KeyId, Record>,
-        _events: Vec<Event>,
-    ) -> Result<(), Self::Error> {
-        self.0.extend(records);
+    fn stance(&mut self, _key: &KeyId, _subject: &Subject) -> Result<Stance, Self::Error> {
+        Ok(Stance::NONE)
+    }
+
+    fn persist(&mut self, changes: &Changes, _events: Vec<Event>) -> Result<(), Self::Error> {
+        self.0.extend(&changes.records);
         Ok(())
     }
 

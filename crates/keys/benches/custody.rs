@@ -11,13 +11,14 @@
     reason = "a benchmark prints, and fails by panicking"
 )]
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use palisade_keys::{BlsSecretKey, KeyRing, NewKey, UnlockSecret, Vault};
 use palisade_protect::journal::Event;
-use palisade_protect::{Digest, Duty, Intent, KeyId, Ledger, Permit, Record, authorise};
+use palisade_protect::{
+    Changes, Digest, Duty, Intent, KeyId, Ledger, Permit, Record, Stance, Subject, authorise,
+};
 
 const CIPHERSUITE: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 const WINDOWS: usize = 20;
@@ -34,7 +35,11 @@ impl Ledger for MemoryLedger {
         Ok(Some(Record::fresh_ethereum()))
     }
 
-    fn persist(&mut self, _: &BTreeMap<KeyId, Record>, _: Vec<Event>) -> Result<(), String> {
+    fn stance(&mut self, _: &KeyId, _: &Subject) -> Result<Stance, String> {
+        Ok(Stance::NONE)
+    }
+
+    fn persist(&mut self, _: &Changes, _: Vec<Event>) -> Result<(), String> {
         Ok(())
     }
 

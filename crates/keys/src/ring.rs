@@ -88,6 +88,30 @@ impl KeyRing {
         key.sign(id, message)
     }
 
+    /// Signs a message that took several decisions: there must be a permit for each part of it, in
+    /// order ([`Message::part_digest`]).
+    ///
+    /// # Errors
+    /// [`SignError`]; as with [`KeyRing::sign`], the duties are recorded and no signature left.
+    pub fn sign_message_in_parts(
+        &self,
+        permits: Vec<Permit>,
+        public_key: &SessionPublicKey,
+        key_type: KeyType,
+        message: &Message<'_>,
+    ) -> Result<SessionSignature, SignError> {
+        let id = public_key.ledger_id(key_type);
+        let key = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
+        let parts = u8::try_from(permits.len()).map_err(|_| SignError::OtherMessage(id))?;
+        let is_part = |(part, permit): (u8, &Permit)| {
+            permit.key() == id && permit.digest() == message.part_digest(part, parts)
+        };
+        if parts < 2 || !(0..parts).zip(&permits).all(is_part) {
+            return Err(SignError::OtherMessage(id));
+        }
+        key.sign(id, message)
+    }
+
     /// The public key of each session key, in no particular order.
     pub fn session_public_keys(&self) -> impl Iterator<Item = SessionPublicKey> {
         self.sessions.values().map(SessionSecretKey::public_key)

@@ -10,16 +10,14 @@
     reason = "tests fail by panicking"
 )]
 
-use std::collections::BTreeMap;
-
 use palisade_keys::{
     KeyRing, NewKey, PublicKey, Scheme, SecretUriError, SessionPublicKey, SessionSecretKey,
     SessionSignature, SignError, UnlockSecret, Vault,
 };
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    BabeVrf, Digest, Duty, Intent, KeyId, KeyType, Ledger, Message, Permit, Record, Slot,
-    SubstrateRecord, authorise,
+    BabeVrf, Changes, Digest, Duty, Intent, KeyId, KeyType, Ledger, Message, Permit, Record, Slot,
+    Stance, Subject, SubstrateRecord, authorise,
 };
 use schnorrkel::vrf::{VRFPreOut, VRFProof};
 
@@ -33,7 +31,11 @@ impl Ledger for Memory {
         Ok(Some(self.0))
     }
 
-    fn persist(&mut self, _: &BTreeMap<KeyId, Record>, _: Vec<Event>) -> Result<(), ()> {
+    fn stance(&mut self, _: &KeyId, _: &Subject) -> Result<Stance, ()> {
+        Ok(Stance::NONE)
+    }
+
+    fn persist(&mut self, _: &Changes, _: Vec<Event>) -> Result<(), ()> {
         Ok(())
     }
 

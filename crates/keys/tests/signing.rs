@@ -8,13 +8,15 @@
     reason = "tests fail by panicking"
 )]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use blst::BLST_ERROR;
 use blst::min_pk::{PublicKey, SecretKey, Signature as BlstSignature};
 use palisade_keys::{BlsSecretKey, KeyRing, Scheme, SignError, key_id};
 use palisade_protect::journal::Event;
-use palisade_protect::{Digest, Duty, Intent, KeyId, Ledger, Permit, Record, authorise};
+use palisade_protect::{
+    Changes, Digest, Duty, Intent, KeyId, Ledger, Permit, Record, Stance, Subject, authorise,
+};
 use proptest::prelude::*;
 
 const CIPHERSUITE: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
@@ -29,7 +31,11 @@ impl Ledger for MemoryLedger {
         Ok(Some(Record::fresh_ethereum()))
     }
 
-    fn persist(&mut self, _: &BTreeMap<KeyId, Record>, _: Vec<Event>) -> Result<(), String> {
+    fn stance(&mut self, _: &KeyId, _: &Subject) -> Result<Stance, String> {
+        Ok(Stance::NONE)
+    }
+
+    fn persist(&mut self, _: &Changes, _: Vec<Event>) -> Result<(), String> {
         Ok(())
     }
 

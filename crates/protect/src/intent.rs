@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::statement::{Statement, Subject};
 use crate::substrate::GrandpaStage;
 
 /// A 32-byte digest: for Ethereum the signing root of the message
@@ -63,11 +64,36 @@ pub enum Duty {
         /// The block's number.
         block: u64,
     },
+    /// A statement of a relay chain's validator on a candidate. To contradict it is slashable.
+    ParaStatement {
+        /// The session and the candidate.
+        subject: Subject,
+        /// What is said of it.
+        statement: Statement,
+    },
     /// Not slashable, but it cannot be taken back (a voluntary exit, a deposit, a change of
     /// withdrawal credentials): journaled durably before it is signed.
     Irrevocable,
     /// Neither slashable nor lasting: permitted without a record and without a write.
     Harmless,
+}
+
+impl Duty {
+    /// What the stance must be known about before the duty can be judged; `None` when the record
+    /// alone is enough.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::ParaStatement { subject, .. } => Some(*subject),
+            Self::Proposal { .. }
+            | Self::Attestation { .. }
+            | Self::GrandpaVote { .. }
+            | Self::Seal { .. }
+            | Self::BeefyVote { .. }
+            | Self::Irrevocable
+            | Self::Harmless => None,
+        }
+    }
 }
 
 /// A duty together with the digest that would be signed for it.

@@ -1,7 +1,8 @@
 //! The rules that keep a validator from being slashed, and the only way to a signature.
 //!
 //! A chain adapter reduces a request to an [`Intent`]. A [`Ledger`] holds one [`Record`] for each
-//! key. [`decide`] says, by value, whether the record allows the intent. [`authorise`] decides a
+//! key, and a [`Stance`] for each candidate that a key spoke about. [`decide_with_stance`] says, by
+//! value, whether they allow the intent. [`authorise`] decides a
 //! batch, makes the result durable, and only then hands out [`Permit`]s; whoever signs asks for a
 //! permit and consumes it.
 //!
@@ -32,14 +33,16 @@ mod permit;
 mod record;
 mod refusal;
 mod rules;
+mod statement;
 mod substrate;
 
 pub use intent::{Digest, Duty, Epoch, Intent, KeyId, Slot};
 pub use message::{BabeVrf, Message};
-pub use permit::{Denied, Ledger, Permit, authorise};
+pub use permit::{Changes, Denied, Ledger, Permit, authorise};
 pub use record::{Attestation, Bound, EthereumRecord, Proposal, Record, RecordError, StopLine};
 pub use refusal::{Evidence, Refusal, RefusalKind};
-pub use rules::{PROTECTION_IS_ON, decide};
+pub use rules::{PROTECTION_IS_ON, decide, decide_with_stance};
+pub use statement::{REMEMBERED_SESSIONS, Stance, Statement, Subject};
 pub use substrate::{
     BeefyVote, GrandpaStage, GrandpaVote, KeyType, Seal, SubstrateHistory, SubstrateRecord,
 };

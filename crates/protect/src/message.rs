@@ -5,6 +5,10 @@
 //! message buys no signature of another; `keys` signs no payload of a pre-hash's length, which the
 //! bytes alone could not tell from a seal. Only a pre-hash stands for itself, and whoever signs one
 //! signs it as it is.
+//!
+//! A message that takes several decisions (an approval of several candidates) has one intent for
+//! each, with [`Message::part_digest`]: whoever signs it needs the permits of all parts, and the
+//! permit of a part alone is for no message.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +17,7 @@ use crate::Digest;
 const PAYLOAD_DOMAIN: &[u8] = b"palisade/payload/v1";
 const KECCAK_DOMAIN: &[u8] = b"palisade/keccak/v1";
 const BABE_VRF_DOMAIN: &[u8] = b"palisade/babe-vrf/v1";
+const PART_DOMAIN: &[u8] = b"palisade/part/v1";
 
 /// A message, as far as whoever signs has to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,5 +61,12 @@ impl Message<'_> {
                 .chain_update(input.randomness),
         };
         Digest(hasher.finalize().into())
+    }
+
+    /// The digest that the intent number `part`, from 0, of `parts` carries for this message.
+    #[must_use]
+    pub fn part_digest(&self, part: u8, parts: u8) -> Digest {
+        let hasher = Sha256::new().chain_update(PART_DOMAIN).chain_update(self.digest().0);
+        Digest(hasher.chain_update([part, parts]).finalize().into())
     }
 }

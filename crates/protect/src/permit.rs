@@ -1,10 +1,10 @@
 //! The only way to a signature: load, decide, make durable, permit.
 //!
-//! Invariants: a [`Permit`] exists only for an intent that [`decide`] allowed. Whatever changes a
-//! record or cannot be taken back is durable by then, with its journal event ([`Ledger::persist`]);
-//! only what the durable record allows without a change needs no write. Others may name and move a
-//! permit (the first example shows that the next two fail for no other reason), but not make or
-//! copy one:
+//! Invariants: a [`Permit`] exists only for an intent that [`decide_with_stance`] allowed. Whatever
+//! changes a record or a stance, or cannot be taken back, is durable by then, with its journal
+//! event ([`Ledger::persist`]); only what the durable ones allow without a change needs no write.
+//! Others may name and move a permit (the first example shows that the next two fail for no other
+//! reason), but not make or copy one:
 //!
 //! ```
 //! use palisade_protect::{Digest, KeyId, Permit};
@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::journal::Event;
-use crate::{Digest, Duty, Intent, KeyId, Record, Refusal, decide};
+use crate::{Digest, Duty, Intent, KeyId, Record, Refusal, Stance, Subject, decide_with_stance};
 
 /// Proof that signing one digest with one key was decided and made durable. Consumed by signing.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,19 +64,31 @@ pub trait Ledger {
     /// When the ledger cannot tell.
     fn load(&mut self, key: &KeyId) -> Result<Option<Record>, Self::Error>;
 
-    /// Makes all `records` and `events` durable, or none of them.
+    /// All that `key` said of `subject`, durably; [`Stance::NONE`] when it said nothing. Below the
+    /// [`Record::session_floor`] a ledger may have forgotten it.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn stance(&mut self, key: &KeyId, subject: &Subject) -> Result<Stance, Self::Error>;
+
+    /// Makes all `changes` and `events` durable, or none of them.
     ///
     /// # Errors
     /// When that is not certain. The ledger must then answer every later call with an error until
     /// it has been opened anew.
-    fn persist(
-        &mut self,
-        records: &BTreeMap<KeyId, Record>,
-        events: Vec<Event>,
-    ) -> Result<(), Self::Error>;
+    fn persist(&mut self, changes: &Changes, events: Vec<Event>) -> Result<(), Self::Error>;
 
     /// Keeps an event for the journal without a write of its own; it may be lost in a crash.
     fn defer(&mut self, event: Event);
+}
+
+/// What a batch changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The records as they become.
+    pub records: BTreeMap<KeyId, Record>,
+    /// The stances as they become.
+    pub stances: BTreeMap<(KeyId, Subject), Stance>,
 }
 
 /// Why there is no permit.
@@ -118,11 +130,11 @@ enum Needs {
     Persist,
 }
 
-/// The records of a batch as they become, before they are durable.
+/// What a batch needs of the ledger, and what it becomes before that is durable.
 #[derive(Default)]
 struct Working {
-    loaded: BTreeMap<KeyId, Record>,
-    changed: BTreeMap<KeyId, Record>,
+    loaded: Changes,
+    changed: Changes,
     events: Vec<Event>,
 }
 
@@ -134,25 +146,52 @@ impl Working {
         intent: &Intent,
     ) -> Result<Needs, Denied<L::Error>> {
         let record = self.record(ledger, key)?;
-        let next = match decide(&record, intent) {
+        let subject = intent.duty.subject().map(|subject| (*key, subject));
+        let stance = self.stance(ledger, subject)?;
+        let (next, next_stance) = match decide_with_stance(&record, stance, intent) {
             Ok(next) => next,
             Err(refusal) => {
                 ledger.defer(Event::Refused { key: *key, intent: *intent, kind: refusal.kind });
                 return Err(Denied::Refused(refusal));
             }
         };
-        if next == record && intent.duty != Duty::Irrevocable {
-            // Harmless, or a repeat. It may leave at once only if the durable record alone allows
-            // it; a repeat of a message of this batch waits for that message's write.
-            let durable = self.loaded.get(key);
-            let allows = durable.is_some_and(|durable| decide(durable, intent) == Ok(*durable));
-            return Ok(if allows { Needs::Nothing } else { Needs::Persist });
+        if (next, next_stance) == (record, stance) && intent.duty != Duty::Irrevocable {
+            let durable = self.is_durable(key, subject, intent);
+            return Ok(if durable { Needs::Nothing } else { Needs::Persist });
         }
         if next != record {
-            self.changed.insert(*key, next);
+            self.changed.records.insert(*key, next);
+        }
+        if let Some(subject) = subject.filter(|_| next_stance != stance) {
+            self.changed.stances.insert(subject, next_stance);
         }
         self.events.push(Event::Permitted { key: *key, intent: *intent });
         Ok(Needs::Persist)
+    }
+
+    /// Whether a harmless intent, or a repeat, may leave at once: only if what is durable allows it
+    /// by itself; a repeat of a message of this batch waits for that message's write.
+    fn is_durable(&self, key: &KeyId, subject: Option<(KeyId, Subject)>, intent: &Intent) -> bool {
+        let stance = subject.and_then(|subject| self.loaded.stances.get(&subject).copied());
+        let stance = stance.unwrap_or_default();
+        self.loaded.records.get(key).is_some_and(|record| {
+            decide_with_stance(record, stance, intent) == Ok((*record, stance))
+        })
+    }
+
+    fn stance<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        subject: Option<(KeyId, Subject)>,
+    ) -> Result<Stance, Denied<L::Error>> {
+        let Some(subject) = subject else { return Ok(Stance::NONE) };
+        let known = self.changed.stances.get(&subject).or(self.loaded.stances.get(&subject));
+        if let Some(stance) = known {
+            return Ok(*stance);
+        }
+        let stance = ledger.stance(&subject.0, &subject.1).map_err(Denied::Failed)?;
+        self.loaded.stances.insert(subject, stance);
+        Ok(stance)
     }
 
     fn record<L: Ledger>(
@@ -160,11 +199,12 @@ impl Working {
         ledger: &mut L,
         key: &KeyId,
     ) -> Result<Record, Denied<L::Error>> {
-        if let Some(record) = self.changed.get(key).or_else(|| self.loaded.get(key)) {
+        let known = self.changed.records.get(key).or_else(|| self.loaded.records.get(key));
+        if let Some(record) = known {
             return Ok(*record);
         }
         let record = ledger.load(key).map_err(Denied::Failed)?.ok_or(Denied::UnknownKey(*key))?;
-        self.loaded.insert(*key, record);
+        self.loaded.records.insert(*key, record);
         Ok(record)
     }
 

@@ -1,16 +1,21 @@
 //! Everything that one key ever signed, reduced to what the rules need, and its encoding.
 //!
-//! Invariants: a record has constant size and grows only stricter; each record has exactly one
-//! encoding (version 1), whose bytes are frozen by tests; an unknown root (`None`) equals nothing,
-//! so what was imported without a root is never signed again.
+//! Invariants: a record has constant size and grows only stricter; each record is written in one
+//! encoding alone, whose bytes are frozen by tests; an unknown root (`None`) equals nothing, so
+//! what was imported without a root is never signed again.
+//!
+//! The first byte is the version. Ethereum records have 1. Substrate records have 2, so that a
+//! program from before they existed says that they are newer than it, not that they are damaged;
+//! those that carry 1, from homes of the time when they were made, are still read.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::codec::{Malformed, Reader};
-use crate::{Digest, Epoch, Slot, SubstrateRecord};
+use crate::{Digest, Epoch, Slot, SubstrateHistory, SubstrateRecord};
 
-const VERSION: u8 = 1;
+const ETHEREUM_VERSION: u8 = 1;
+const SUBSTRATE_VERSION: u8 = 2;
 const FAMILY_ETHEREUM: u8 = 1;
 const FAMILY_SUBSTRATE: u8 = 2;
 
@@ -100,6 +105,19 @@ impl Record {
         Self::Ethereum(EthereumRecord::default())
     }
 
+    /// The first session that a key may still speak about; what it said of earlier ones need not be
+    /// remembered. `None` for a key without such a floor.
+    #[must_use]
+    pub fn session_floor(&self) -> Option<u32> {
+        match self {
+            Self::Substrate(SubstrateRecord {
+                history: SubstrateHistory::Statements(floor),
+                ..
+            }) => *floor,
+            _ => None,
+        }
+    }
+
     /// The least record that forbids whatever either of the two forbids.
     ///
     /// # Errors
@@ -120,14 +138,13 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
-        out.push(VERSION);
         match self {
             Self::Ethereum(record) => {
-                out.push(FAMILY_ETHEREUM);
+                out.extend([ETHEREUM_VERSION, FAMILY_ETHEREUM]);
                 record.encode(&mut out);
             }
             Self::Substrate(record) => {
-                out.push(FAMILY_SUBSTRATE);
+                out.extend([SUBSTRATE_VERSION, FAMILY_SUBSTRATE]);
                 record.encode(&mut out);
             }
         }
@@ -140,13 +157,16 @@ impl Record {
     /// [`RecordError::UnknownVersion`] or [`RecordError::Malformed`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes);
-        match reader.byte()? {
-            VERSION => {}
-            other => return Err(RecordError::UnknownVersion(other)),
+        let version = reader.byte()?;
+        if !(ETHEREUM_VERSION..=SUBSTRATE_VERSION).contains(&version) {
+            return Err(RecordError::UnknownVersion(version));
         }
-        let record = match reader.byte()? {
-            FAMILY_ETHEREUM => Self::Ethereum(EthereumRecord::decode(&mut reader)?),
-            FAMILY_SUBSTRATE => Self::Substrate(SubstrateRecord::decode(&mut reader)?),
+        let record = match (version, reader.byte()?) {
+            (ETHEREUM_VERSION, FAMILY_ETHEREUM) => {
+                Self::Ethereum(EthereumRecord::decode(&mut reader)?)
+            }
+            (_, FAMILY_SUBSTRATE) => Self::Substrate(SubstrateRecord::decode(&mut reader)?),
+            (_, FAMILY_ETHEREUM) => return Err(RecordError::UnknownVersion(version)),
             _ => return Err(RecordError::Malformed),
         };
         reader.finish()?;

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::{Attestation, BeefyVote, Bound, GrandpaVote, Intent, Proposal, Seal};
+use crate::{Attestation, BeefyVote, Bound, GrandpaVote, Intent, Proposal, Seal, Stance};
 
 /// The rules' reasons to refuse. The list is closed: clients may match on [`RefusalKind::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,11 +46,19 @@ pub enum RefusalKind {
     TooFarAhead,
     /// The key's past is unknown, and the operator has not yet said from where it may sign.
     AwaitsFloor,
+    /// The opposite was already said of this candidate in this session.
+    ContradictoryStatement,
+    /// The candidate was already backed in the other way: seconded, or called valid.
+    DoubleBacking,
+    /// The session is before the first one that this guard still remembers.
+    SessionBehind,
+    /// What was said of the candidate before was not looked up; a guard never answers this.
+    StanceUnknown,
 }
 
 impl RefusalKind {
     /// Every kind, in the order of its byte in the journal.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::DoubleProposal,
         Self::ProposalBehind,
         Self::DoubleVote,
@@ -69,6 +77,10 @@ impl RefusalKind {
         Self::BeefyVoteBehind,
         Self::TooFarAhead,
         Self::AwaitsFloor,
+        Self::ContradictoryStatement,
+        Self::DoubleBacking,
+        Self::SessionBehind,
+        Self::StanceUnknown,
     ];
 
     /// The stable kebab-case name.
@@ -93,6 +105,10 @@ impl RefusalKind {
             Self::BeefyVoteBehind => "beefy-vote-behind",
             Self::TooFarAhead => "too-far-ahead",
             Self::AwaitsFloor => "awaits-floor",
+            Self::ContradictoryStatement => "contradictory-statement",
+            Self::DoubleBacking => "double-backing",
+            Self::SessionBehind => "session-behind",
+            Self::StanceUnknown => "stance-unknown",
         }
     }
 
@@ -118,6 +134,12 @@ impl RefusalKind {
             Self::BeefyVoteBehind => "a vote for a later block or set is already signed",
             Self::TooFarAhead => "the message is further ahead than the chain can have moved",
             Self::AwaitsFloor => "the key's past is unknown and no floor was given for it",
+            Self::ContradictoryStatement => "the opposite is already said of this candidate",
+            Self::DoubleBacking => {
+                "the candidate is already backed, by the other kind of statement"
+            }
+            Self::SessionBehind => "the session is before those that this guard remembers",
+            Self::StanceUnknown => "what was said of the candidate before was not looked up",
         }
     }
 
@@ -145,6 +167,10 @@ pub enum Evidence {
     GrandpaVote(GrandpaVote),
     /// The last BEEFY vote.
     BeefyVote(BeefyVote),
+    /// All that was said of the candidate in the session.
+    Stance(Stance),
+    /// The first session that the key may still speak about.
+    SessionFloor(u32),
     /// The operator's line.
     StopLine(Bound),
     /// The request forbids itself.

@@ -28,10 +28,21 @@ impl KeyType {
     pub const BEEFY: Self = Self(*b"beef");
     /// Authority discovery, sr25519.
     pub const AUTHORITY_DISCOVERY: Self = Self(*b"audi");
+    /// What a relay chain's validator says of parachains, sr25519.
+    pub const PARACHAIN: Self = Self(*b"para");
+    /// The assignments of approval checking, sr25519. Only its ownership is proven.
+    pub const ASSIGNMENT: Self = Self(*b"asgn");
 
     /// Every key type that there are rules for.
-    pub const ALL: [Self; 5] =
-        [Self::BABE, Self::AURA, Self::GRANDPA, Self::BEEFY, Self::AUTHORITY_DISCOVERY];
+    pub const ALL: [Self; 7] = [
+        Self::BABE,
+        Self::AURA,
+        Self::GRANDPA,
+        Self::BEEFY,
+        Self::AUTHORITY_DISCOVERY,
+        Self::PARACHAIN,
+        Self::ASSIGNMENT,
+    ];
 }
 
 /// The step of a GRANDPA round that a vote belongs to (`finality_grandpa::Message`).
@@ -98,6 +109,9 @@ pub enum SubstrateHistory {
     Grandpa([Option<GrandpaVote>; 3]),
     /// BEEFY.
     Beefy(Option<BeefyVote>),
+    /// Statements on parachains: the first session that the key may still speak about. What it said
+    /// since is kept beside the record ([`Stance`](crate::Stance)).
+    Statements(Option<u32>),
     /// Nothing that such a key signs is slashable.
     Unslashable,
 }
@@ -134,9 +148,9 @@ impl SubstrateRecord {
                 history: SubstrateHistory::Seals(Some(Seal { slot: present, pre_hash: None })),
                 ..fresh
             },
-            SubstrateHistory::Grandpa(_) | SubstrateHistory::Beefy(_) => {
-                Self { awaits_floor: true, ..fresh }
-            }
+            SubstrateHistory::Grandpa(_)
+            | SubstrateHistory::Beefy(_)
+            | SubstrateHistory::Statements(_) => Self { awaits_floor: true, ..fresh },
             SubstrateHistory::Unslashable => fresh,
         })
     }
@@ -148,6 +162,7 @@ impl SubstrateRecord {
             SubstrateHistory::Seals(seal) => seal.is_some(),
             SubstrateHistory::Grandpa(votes) => votes.iter().any(Option::is_some),
             SubstrateHistory::Beefy(vote) => vote.is_some(),
+            SubstrateHistory::Statements(floor) => floor.is_some(),
             SubstrateHistory::Unslashable => false,
         };
         signed || self.awaits_floor
@@ -177,6 +192,10 @@ impl SubstrateRecord {
             }
             SubstrateHistory::Beefy(vote) => {
                 put_place(out, vote.map(|vote| ([vote.set_id, vote.block], vote.digest)), 2);
+            }
+            SubstrateHistory::Statements(floor) => {
+                out.push(u8::from(floor.is_some()));
+                out.extend(floor.iter().flat_map(|floor| floor.to_le_bytes()));
             }
             SubstrateHistory::Unslashable => {}
         }
@@ -210,7 +229,12 @@ impl SubstrateRecord {
                         |([set_id, block], digest): Place| BeefyVote { set_id, block, digest };
                     SubstrateHistory::Beefy(read_place(reader, 2)?.map(vote))
                 }
-                SubstrateHistory::Unslashable => SubstrateHistory::Unslashable,
+                SubstrateHistory::Statements(_) => match reader.byte()? {
+                    0 => empty,
+                    1 => SubstrateHistory::Statements(Some(reader.u32()?)),
+                    _ => return Err(RecordError::Malformed),
+                },
+                SubstrateHistory::Unslashable => empty,
             };
         let unslashable = history == SubstrateHistory::Unslashable;
         if awaits_floor && (unslashable || matches!(history, SubstrateHistory::Seals(_))) {
@@ -226,7 +250,8 @@ impl SubstrateHistory {
             KeyType::BABE | KeyType::AURA => Self::Seals(None),
             KeyType::GRANDPA => Self::Grandpa([None; 3]),
             KeyType::BEEFY => Self::Beefy(None),
-            KeyType::AUTHORITY_DISCOVERY => Self::Unslashable,
+            KeyType::PARACHAIN => Self::Statements(None),
+            KeyType::AUTHORITY_DISCOVERY | KeyType::ASSIGNMENT => Self::Unslashable,
             _ => return None,
         })
     }
@@ -242,6 +267,9 @@ impl SubstrateHistory {
             ),
             (Self::Beefy(ours), Self::Beefy(theirs)) => {
                 Self::Beefy(merge(ours, theirs, BeefyVote::merge_stricter))
+            }
+            (Self::Statements(ours), Self::Statements(theirs)) => {
+                Self::Statements(merge(ours, theirs, u32::max))
             }
             (Self::Unslashable, Self::Unslashable) => Self::Unslashable,
             _ => return Err(RecordError::OfAnotherChain),

@@ -20,7 +20,7 @@ use common::{
 };
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    Denied, Duty, Intent, KeyId, Permit, Record, RefusalKind, authorise, decide,
+    Changes, Denied, Duty, Intent, KeyId, Permit, Record, RefusalKind, authorise, decide,
 };
 
 type Answer = Result<Permit, Denied<Broken>>;
@@ -122,8 +122,8 @@ fn a_batch_is_written_once_after_every_load() {
     let loads = (0..4).map(|owner| Call::Load(key(owner)));
     assert!(ledger.calls.iter().take(4).cloned().eq(loads), "{:?}", ledger.calls);
     assert_eq!(ledger.calls.len(), 5, "each key is loaded once, and all are written once");
-    let (records, events) = ledger.persists()[0];
-    assert_eq!(records.len(), 4);
+    let (changes, events) = ledger.persists()[0];
+    assert_eq!(changes.records.len(), 4);
     assert_eq!(events.len(), 4, "a repeat within the batch is no second event");
 }
 
@@ -145,7 +145,7 @@ fn an_irrevocable_duty_is_journaled_before_it_leaves_and_changes_no_record() {
     assert!(authorise(&mut ledger, &asked)[0].is_ok());
     assert!(authorise(&mut ledger, &asked)[0].is_ok());
     let event = Event::Permitted { key: key(0), intent: irrevocable(3) };
-    let journaled = (BTreeMap::new(), vec![event]);
+    let journaled = (Changes::default(), vec![event]);
     assert_eq!(ledger.persists(), [(&journaled.0, &journaled.1); 2], "each time anew");
     let mut failing = RecordingLedger::failing_at(ledger.records, 1);
     assert_eq!(authorise(&mut failing, &asked), [Err(Denied::Failed(Broken(1)))]);

@@ -39,6 +39,10 @@ const FROZEN: &str = "\
 15 beefy-vote-behind: a vote for a later block or set is already signed
 16 too-far-ahead: the message is further ahead than the chain can have moved
 17 awaits-floor: the key's past is unknown and no floor was given for it
+18 contradictory-statement: the opposite is already said of this candidate
+19 double-backing: the candidate is already backed, by the other kind of statement
+20 session-behind: the session is before those that this guard remembers
+21 stance-unknown: what was said of the candidate before was not looked up
 ";
 
 #[test]

@@ -17,7 +17,8 @@ use palisade_protect::{
     SubstrateRecord,
 };
 
-const TYPES: [KeyType; 4] = [KeyType::BABE, KeyType::AURA, KeyType::GRANDPA, KeyType::BEEFY];
+const TYPES: [KeyType; 5] =
+    [KeyType::BABE, KeyType::AURA, KeyType::GRANDPA, KeyType::BEEFY, KeyType::PARACHAIN];
 
 fn session(key_type: KeyType) -> SubstrateRecord {
     SubstrateRecord::fresh(digest(0xcc), key_type).unwrap()
@@ -35,9 +36,27 @@ fn full(key_type: KeyType) -> SubstrateRecord {
             block: 6,
             digest: Some(digest(0xbb)),
         })),
+        KeyType::PARACHAIN => SubstrateHistory::Statements(Some(0x0102_0304)),
         _ => SubstrateHistory::Seals(Some(Seal { slot: Slot(7), pre_hash: Some(digest(0xdd)) })),
     };
     SubstrateRecord { history, ..session(key_type) }
+}
+
+/// A program that knows version 1 alone must not take them for damaged; version 1 is read.
+#[test]
+fn the_version_of_a_record_of_a_session_key_is_2() {
+    for key_type in TYPES {
+        let record = Record::Substrate(full(key_type));
+        let mut bytes = record.encode();
+        for version in 0..=u8::MAX {
+            bytes[0] = version;
+            let expected = match version {
+                1 | 2 => Ok(record),
+                _ => Err(RecordError::UnknownVersion(version)),
+            };
+            assert_eq!(Record::decode(&bytes), expected);
+        }
+    }
 }
 
 /// Frozen: records on disk are read for ever.
@@ -46,20 +65,21 @@ fn the_bytes_of_a_record_are_frozen() {
     let chain = "cc".repeat(32);
     let aa = "aa".repeat(32);
     let expected = [
-        (KeyType::BABE, format!("0102{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
+        (KeyType::BABE, format!("0202{chain}62616265000207{}{}", "00".repeat(7), "dd".repeat(32))),
         (
             KeyType::GRANDPA,
             format!(
-                "0102{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
+                "0202{chain}6772616e00020100000000000000020000000000000{}{aa}01030000000000000004\
                  0000000000000000",
                 0
             ),
         ),
         (
             KeyType::BEEFY,
-            format!("0102{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
+            format!("0202{chain}62656566000205{z}06{z}{}", "bb".repeat(32), z = "00".repeat(7)),
         ),
-        (KeyType::AUTHORITY_DISCOVERY, format!("0102{chain}6175646900")),
+        (KeyType::PARACHAIN, format!("0202{chain}70617261000104030201")),
+        (KeyType::AUTHORITY_DISCOVERY, format!("0202{chain}6175646900")),
     ];
     for (key_type, bytes) in expected {
         let record = if key_type == KeyType::AUTHORITY_DISCOVERY {

@@ -1,18 +1,17 @@
 //! `[[chain]]` of `palisade.toml`: the Substrate chains that a home signs for.
 //!
 //! Invariants: a name and a genesis hash stand once each; a chain is only ever added to the file's
-//! end, in one durable rename under a lock, so that a crash leaves the old file or the new one, and
-//! of two additions at once neither is lost.
+//! end ([`config_file::append`]).
 
-use std::fs;
 use std::path::Path;
 
 use palisade_protect::Digest;
-use palisade_substrate::{BlockNumberBits, Chain};
+use palisade_substrate::{AddressRule, BlockNumberBits, Chain, DiscoveryPolicy, PeerId};
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
-use crate::home::{HomeError, could_not, sync_parent, write_new};
+use crate::config_file;
+use crate::home::HomeError;
 
 /// `[[chain]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +26,41 @@ pub struct ChainEntry {
     /// The width of its block numbers: 32 or 64.
     #[serde(default = "thirty_two")]
     pub block_number_bits: u8,
+    /// What its validators may say of where they can be reached.
+    pub authority_discovery: Option<DiscoveryEntry>,
+}
+
+/// `[chain.authority_discovery]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryEntry {
+    /// The peer ids of the operator's nodes.
+    pub peer_ids: Vec<String>,
+    /// How their addresses begin: multiaddresses without a peer id, or nets.
+    pub addresses: Vec<String>,
+}
+
+impl DiscoveryEntry {
+    /// The policy, or what cannot be used in it.
+    fn policy(&self) -> Result<DiscoveryPolicy, String> {
+        let peer = |text: &String| {
+            PeerId::parse(text).ok_or_else(|| {
+                format!("{text:?} is not a peer id; nodes print theirs when they start")
+            })
+        };
+        let address = |text: &String| {
+            AddressRule::parse(text).ok_or_else(|| {
+                format!(
+                    "{text:?} is not the beginning of an address; write /ip4/192.0.2.7/tcp/30333, \
+                     /dns/node.example/tcp/30333, or a net as /ip4/10.0.0.0/ipcidr/8"
+                )
+            })
+        };
+        Ok(DiscoveryPolicy {
+            peers: self.peer_ids.iter().map(peer).collect::<Result<_, _>>()?,
+            addresses: self.addresses.iter().map(address).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 fn thirty_two() -> u8 {
@@ -55,12 +89,14 @@ impl ChainEntry {
             _ => return Err(fail("block numbers have 32 or 64 bits")),
         };
         let (name, slot_ms) = (self.name.clone(), self.slot_ms);
-        Ok(Chain { name, genesis, slot_ms, block_number })
+        let discovery = self.authority_discovery.as_ref().map(DiscoveryEntry::policy);
+        let discovery = discovery.transpose().map_err(|why| fail(&why))?;
+        Ok(Chain { name, genesis, slot_ms, block_number, discovery })
     }
 
     fn text(&self) -> String {
         format!(
-            "\n[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
+            "[[chain]]\nname = {:?}\ngenesis = {:?}\nslot_ms = {}\nblock_number_bits = {}\n",
             self.name, self.genesis, self.slot_ms, self.block_number_bits
         )
     }
@@ -95,23 +131,8 @@ impl Config {
 /// [`HomeError::Configuration`] for a chain that cannot be used or that is there, or the disk's
 /// [`HomeError::CouldNot`]; the file is then as it was.
 pub fn add(path: &Path, entry: &ChainEntry) -> Result<Chain, HomeError> {
-    let unusable = |error: ConfigError| HomeError::Configuration(error.to_string());
-    let chain = entry.chain().map_err(unusable)?;
-    // The home's own lock is the running guard's; a directory's is nobody's, and ends with the
-    // process.
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let _turn = fs::File::open(directory)
-        .and_then(|directory| directory.lock().map(|()| directory))
-        .map_err(|error| could_not("lock", directory, &error))?;
-    let before = fs::read_to_string(path).map_err(|error| could_not("read", path, &error))?;
-    let after = format!("{}\n{}", before.trim_end_matches('\n'), entry.text());
-    Config::parse(&after).map_err(unusable)?;
-    let staging = path.with_extension("toml.new");
-    // Of an addition that was cut off.
-    drop(fs::remove_file(&staging));
-    write_new(&staging, 0o600, after.as_bytes())?;
-    fs::rename(&staging, path).map_err(|error| could_not("rename", &staging, &error))?;
-    sync_parent(path)?;
+    let chain = entry.chain()?;
+    config_file::append(path, &entry.text())?;
     Ok(chain)
 }
 

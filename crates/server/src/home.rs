@@ -8,6 +8,7 @@
 //! | `keys/` | the sealed keys |
 //! | `unlock.secret` | opens the home key, unless another file was named |
 //! | `api-token.txt` | the key manager API's bearer token |
+//! | `tls/` | the operator's own authority and what it issued, if `palisade tls` was used |
 //! | `lock`, `admin.sock` | of the one process that uses the home |
 //!
 //! Invariants: a home is made whole or not at all; everything that opens it holds its lock.
@@ -84,6 +85,8 @@ pub enum HomeError {
     InUse(LockError),
     /// The disk, the store or the vault said no.
     CouldNot(String),
+    /// The guard ended itself, and must not start again before somebody has looked.
+    Unsafe(String),
 }
 
 impl Home {
@@ -167,9 +170,30 @@ impl Home {
     /// # Errors
     /// [`HomeError`] says what is in the way and what to do.
     pub fn open(&self, unlock: &UnlockSecret) -> Result<OpenHome, HomeError> {
-        self.must_exist()?;
-        let lock = HomeLock::acquire(&self.0).map_err(HomeError::InUse)?;
+        let lock = self.lock()?;
         let config = self.read_config()?;
+        self.open_locked(lock, config, unlock)
+    }
+
+    /// Takes the home for this process.
+    ///
+    /// # Errors
+    /// [`HomeError`] when there is none, or another process has it.
+    pub fn lock(&self) -> Result<HomeLock, HomeError> {
+        self.must_exist()?;
+        HomeLock::acquire(&self.0).map_err(HomeError::InUse)
+    }
+
+    /// Opens everything in a home that is locked, and whose configuration was read.
+    ///
+    /// # Errors
+    /// [`HomeError`] says what is in the way and what to do.
+    pub fn open_locked(
+        &self,
+        lock: HomeLock,
+        config: Config,
+        unlock: &UnlockSecret,
+    ) -> Result<OpenHome, HomeError> {
         let network = self.read_own_network(&config)?;
         let store = Store::open(&self.store_path())
             .map_err(|error| HomeError::CouldNot(error.to_string()))?;
@@ -207,6 +231,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Configuration`] or [`HomeError::CouldNot`].
     pub fn read_config(&self) -> Result<Config, HomeError> {
+        self.must_exist()?;
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(|error| could_not("read", &path, &error))?;
         Config::parse(&text).map_err(|error| HomeError::Configuration(error.to_string()))
@@ -356,10 +381,18 @@ pub(crate) fn could_not(what: &str, path: &Path, error: &std::io::Error) -> Home
 impl fmt::Display for HomeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Configuration(message) | Self::CouldNot(message) => f.write_str(message),
+            Self::Configuration(message) | Self::CouldNot(message) | Self::Unsafe(message) => {
+                f.write_str(message)
+            }
             Self::InUse(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for HomeError {}
+
+impl From<config::ConfigError> for HomeError {
+    fn from(error: config::ConfigError) -> Self {
+        Self::Configuration(error.to_string())
+    }
+}

@@ -4,21 +4,26 @@
 //! [`engine::Engine`], which speaks in plain messages.
 //!
 //! # Invariants
-//! - Nothing outside `http` knows a status code; nothing inside it decides a duty.
+//! - What meets the network (`http`, `listener`, `tls`) holds no key and no ledger, and decides no
+//!   duty; it asks `core` in the plain messages of `link`, across a socket pair by default.
 //! - A request's way has no step that waits without a bound: connections, bodies, the ledger's
 //!   queue and the drain each have a limit ([`config::Limits`]).
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+pub mod certificate;
 pub mod chains;
 pub mod config;
+pub mod config_file;
+pub mod core;
 pub mod daemon;
 pub mod engine;
 pub mod home;
 pub mod http;
+pub mod link;
 mod listener;
 mod log_budget;
 pub mod metrics;
+pub mod named_files;
 pub mod policy;
-mod readiness;
 mod tls;

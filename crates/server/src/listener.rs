@@ -6,7 +6,6 @@
 //! request that it is serving; what outlives the HTTP of its connection (a WebSocket) holds its
 //! [`ConnectionLife`], so that all of this is true of it too.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,9 +20,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::http::ConnectionCertificate;
+use crate::http::{ConnectionCertificate, FrontMetrics};
 use crate::log_budget::LogBudget;
-use crate::metrics::Metrics;
 use crate::policy::Fingerprint;
 
 /// How long a client may leave its answer untaken.
@@ -44,23 +42,24 @@ pub(crate) struct Listener {
     max_connections: u32,
     first_request_timeout: Duration,
     idle_timeout: Duration,
-    metrics: Metrics,
+    metrics: FrontMetrics,
     log: Arc<LogBudget>,
 }
 
 impl Listener {
-    /// Binds `address`.
+    /// On a socket that is bound already.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub(crate) async fn bind(
-        address: SocketAddr,
+    /// When the socket cannot be waited for.
+    pub(crate) fn on(
+        socket: std::net::TcpListener,
         tls: Option<TlsAcceptor>,
         router: Router,
         limits: &crate::config::Limits,
-        metrics: Metrics,
+        metrics: FrontMetrics,
     ) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
         let max_connections = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
         Ok(Self {
             socket,
@@ -73,14 +72,6 @@ impl Listener {
             metrics,
             log: Arc::default(),
         })
-    }
-
-    /// The address in use; tells the port that the system chose for port 0.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub(crate) fn local_address(&self) -> std::io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 
     /// Serves until `stop` becomes true, then waits for open connections.
@@ -130,12 +121,12 @@ impl Listener {
 
 /// Counts a connection for as long as it lives, however it ends.
 struct OpenConnection {
-    metrics: Metrics,
+    metrics: FrontMetrics,
     _permit: OwnedSemaphorePermit,
 }
 
 impl OpenConnection {
-    fn count(metrics: Metrics, permit: OwnedSemaphorePermit) -> Self {
+    fn count(metrics: FrontMetrics, permit: OwnedSemaphorePermit) -> Self {
         metrics.connection_opened();
         Self { metrics, _permit: permit }
     }

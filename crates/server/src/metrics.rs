@@ -1,11 +1,12 @@
-//! Counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each one.
+//! The core's counters, gauges and histograms, in OpenMetrics text. `docs/metrics.md` names each
+//! one; those of the listeners are in `http::metrics`.
 //!
 //! Invariant: label values come from closed lists or from the operator's configuration, never from
 //! a request, so that a client cannot make the series grow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use palisade_ethereum::SigningType;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -16,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::admin::MeasureRow;
 use crate::engine::{Denial, Outcome};
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -34,8 +36,14 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StatusLabel {
-    status: u16,
+struct CertificateLabel {
+    certificate: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MeasureLabels {
+    measure: String,
+    state: String,
 }
 
 /// All series of one guard.
@@ -44,10 +52,10 @@ pub struct Metrics {
     registry: Arc<Registry>,
     signings: Family<SigningLabels, Counter>,
     latency: Family<KindLabel, Histogram, fn() -> Histogram>,
-    responses: Family<StatusLabel, Counter>,
-    connections: Gauge,
+    measures: Family<MeasureLabels, Gauge>,
     keys: Gauge,
     ready: Gauge,
+    certificates: Family<CertificateLabel, Gauge>,
     ledger_queue: Gauge,
     commits: Counter<u64, AtomicU64>,
     commit_seconds: Counter<f64, AtomicU64>,
@@ -74,10 +82,10 @@ impl Metrics {
             registry: Arc::new(Registry::default()),
             signings: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
-            responses: Family::default(),
-            connections: Gauge::default(),
+            measures: Family::default(),
             keys: Gauge::default(),
             ready: Gauge::default(),
+            certificates: Family::default(),
             ledger_queue: Gauge::default(),
             commits: Counter::default(),
             commit_seconds: Counter::default(),
@@ -106,20 +114,21 @@ impl Metrics {
             self.latency.clone(),
         );
         registry.register(
-            "http_responses",
-            "Answers of the signing listener, by status code",
-            self.responses.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open connections of the signing listener",
-            self.connections.clone(),
+            "secure_measure",
+            "1 for each measure of secure mode, by its state",
+            self.measures.clone(),
         );
         registry.register("keys", "Keys that can sign", self.keys.clone());
         registry.register(
             "ready",
             "1 when every configured key is usable and the store can be written",
             self.ready.clone(),
+        );
+        registry.register_with_unit(
+            "tls_certificate_not_after_timestamp",
+            "When the certificates of the signing listener expire, in Unix time",
+            Unit::Seconds,
+            self.certificates.clone(),
         );
         registry.register(
             "ledger_queue_depth",
@@ -157,21 +166,6 @@ impl Metrics {
         self.latencies.observe(took.as_secs_f64());
     }
 
-    /// One answer of the signing listener.
-    pub fn observe_response(&self, status: u16) {
-        self.responses.get_or_create(&StatusLabel { status }).inc();
-    }
-
-    /// A connection was opened.
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    /// A connection was closed.
-    pub fn connection_closed(&self) {
-        self.connections.dec();
-    }
-
     /// The state of things at the moment of a scrape.
     pub fn observe_state(&self, keys: usize, ready: Readiness, ledger: LedgerState) {
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
@@ -182,6 +176,21 @@ impl Metrics {
         self.commit_seconds
             .inner()
             .store(ledger.commit_time.as_secs_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// When a certificate of the signing listener expires.
+    pub fn observe_certificate(&self, role: &'static str, not_after: SystemTime) {
+        let seconds = not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let gauge = self.certificates.get_or_create(&CertificateLabel { certificate: role });
+        gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Sets what the process gave up before it served. It does not change afterwards.
+    pub fn set_measures(&self, measures: &[MeasureRow]) {
+        for MeasureRow { measure, state, .. } in measures {
+            let labels = MeasureLabels { measure: measure.clone(), state: state.clone() };
+            self.measures.get_or_create(&labels).set(1);
+        }
     }
 
     /// The upper bound of the bucket that holds the quantile `share` (0 to 1), in seconds.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::link::message::GateEntry;
+
 /// What a client may be allowed to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -103,7 +105,7 @@ impl fmt::Display for Operation {
 }
 
 /// A SHA-256 digest of a bearer token or of a client certificate (DER).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
@@ -132,7 +134,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// How a client is recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
     /// No credential at all: whoever can reach the listener.
     Anonymous,
@@ -174,17 +176,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Somebody who may ask for nothing: the reader of the paths that are open to all.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self {
-            name: "nobody".to_owned(),
-            credential: Credential::Anonymous,
-            allow: HashSet::new(),
-            keys: KeySet::Only(HashSet::new()),
-        }
-    }
-
     /// Whether it is recognised by having no credential.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -193,7 +184,7 @@ impl Client {
 }
 
 /// What a connection and a request brought along.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presented {
     /// The digest of the client certificate, if TLS asked for one.
     pub certificate: Option<Fingerprint>,
@@ -258,18 +249,7 @@ impl Policy {
     /// # Errors
     /// [`NotRecognised`]; a wrong credential never falls back to the anonymous client.
     pub fn recognise(&self, presented: &Presented) -> Result<&Arc<Client>, NotRecognised> {
-        if let Some(token) = &presented.token {
-            return self
-                .find(|credential| matches!(credential, Credential::Token(t) if t.matches(token)))
-                .ok_or(NotRecognised::WrongCredential);
-        }
-        if let Some(shown) = &presented.certificate {
-            return self
-                .find(|c| matches!(c, Credential::Certificate(known) if known.matches(shown)))
-                .ok_or(NotRecognised::WrongCredential);
-        }
-        self.find(|credential| *credential == Credential::Anonymous)
-            .ok_or(NotRecognised::NoCredential)
+        recognise(&self.clients, presented)
     }
 
     /// May `client` ask for `operation` with the key of these bytes?
@@ -311,10 +291,13 @@ impl Policy {
         client.keys.contains(key)
     }
 
-    /// Whether this very client stands in the policy: false once the policy was read anew.
-    #[must_use]
-    pub fn holds(&self, client: &Arc<Client>) -> bool {
-        self.clients.iter().any(|known| Arc::ptr_eq(known, client))
+    /// Whom a front may let in.
+    pub(crate) fn gate(&self) -> Vec<GateEntry> {
+        let entry = |client: &Arc<Client>| GateEntry {
+            name: client.name.clone(),
+            credential: client.credential.clone(),
+        };
+        self.clients.iter().map(entry).collect()
     }
 
     /// Whether anybody without a credential may ask for anything.
@@ -322,9 +305,53 @@ impl Policy {
     pub fn admits_anonymous(&self) -> bool {
         self.clients.iter().any(|client| client.credential == Credential::Anonymous)
     }
+}
 
-    fn find(&self, wanted: impl Fn(&Credential) -> bool) -> Option<&Arc<Client>> {
-        self.clients.iter().find(|client| wanted(&client.credential))
+/// Whoever is recognised by a credential.
+pub(crate) trait HasCredential {
+    /// What recognises it.
+    fn credential(&self) -> &Credential;
+}
+
+impl HasCredential for Arc<Client> {
+    fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}
+
+impl HasCredential for GateEntry {
+    fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}
+
+/// Who of `known` is this? A token counts before a certificate, a certificate before nothing.
+pub(crate) fn recognise<'a, C: HasCredential>(
+    known: &'a [C],
+    presented: &Presented,
+) -> Result<&'a C, NotRecognised> {
+    let find = |wanted: &dyn Fn(&Credential) -> bool| {
+        known.iter().find(|client| wanted(client.credential()))
+    };
+    if let Some(token) = &presented.token {
+        return find(&|known| matches!(known, Credential::Token(t) if t.matches(token)))
+            .ok_or(NotRecognised::WrongCredential);
+    }
+    if let Some(shown) = &presented.certificate {
+        return find(&|known| matches!(known, Credential::Certificate(c) if c.matches(shown)))
+            .ok_or(NotRecognised::WrongCredential);
+    }
+    find(&|known| *known == Credential::Anonymous).ok_or(NotRecognised::NoCredential)
+}
+
+impl NotRecognised {
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoCredential => "credential-missing",
+            Self::WrongCredential => "credential-wrong",
+        }
     }
 }
 

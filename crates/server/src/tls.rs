@@ -1,68 +1,126 @@
 //! TLS 1.3 for the signing listener, with client certificates when the operator wants them.
 //!
 //! Invariants: no version below 1.3; a client certificate counts only after its chain was verified;
-//! the identity is the SHA-256 of the leaf's DER form.
+//! the identity is the SHA-256 of the leaf's DER form; whoever serves gets the files' contents and
+//! opens no file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
 
+use crate::certificate::{Certificate, der_forms};
 use crate::config::{ConfigError, Tls};
 
-/// Reads the files of `[listen.tls]`; relative paths start at the home.
-///
-/// # Errors
-/// [`ConfigError`] names the file and what is wrong with it.
-pub(crate) fn acceptor(home: &Path, tls: &Tls) -> Result<TlsAcceptor, ConfigError> {
-    let chain = certificates(&home.join(&tls.certificate))?;
-    let key_path = home.join(&tls.key);
-    let key = PrivateKeyDer::from_pem_file(&key_path)
-        .map_err(|error| unusable(&key_path, "a PEM private key", &error))?;
-    let builder = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
-    let builder = match &tls.client_authorities {
-        None if tls.require_client_certificate => {
-            return Err(ConfigError(
-                "[listen.tls] require_client_certificate needs client_authorities".to_owned(),
-            ));
-        }
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let path = home.join(path);
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(&path)? {
-                roots.add(certificate).map_err(|e| unusable(&path, "an authority", &e))?;
-            }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
-            let verifier = if tls.require_client_certificate {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
-            let verifier = verifier.build().map_err(|e| unusable(&path, "an authority", &e))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| unusable(&home.join(&tls.certificate), "the key's certificate", &error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+/// A file's place, for errors, and its contents.
+#[derive(Clone, Serialize, Deserialize)]
+struct PemFile {
+    path: PathBuf,
+    pem: Zeroizing<Vec<u8>>,
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| unusable(path, "a PEM certificate", &error))?
-        .collect();
-    let all = all.map_err(|error| unusable(path, "a PEM certificate", &error))?;
-    if all.is_empty() {
-        return Err(ConfigError(format!("{} holds no PEM certificate", path.display())));
+impl PemFile {
+    fn der_forms(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        der_forms(&self.path, &self.pem)
     }
-    Ok(all)
+
+    /// When the first of its certificates expires: a chain is as good as its weakest link.
+    fn not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        let all = Certificate::parse_all(&self.path, &self.pem)?;
+        Ok(all.iter().map(|certificate| certificate.not_after).min())
+    }
+}
+
+/// The files of `[listen.tls]`, read.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct TlsFiles {
+    certificate: PemFile,
+    key: PemFile,
+    client_authorities: Option<PemFile>,
+    require_client_certificate: bool,
+}
+
+impl TlsFiles {
+    /// Reads them; relative paths start at the home.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and what is wrong with it.
+    pub(crate) fn read(home: &Path, tls: &Tls) -> Result<Self, ConfigError> {
+        let read = |path: &Path, wanted: &str| {
+            let path = home.join(path);
+            match std::fs::read(&path) {
+                Ok(pem) => Ok(PemFile { path, pem: Zeroizing::new(pem) }),
+                Err(error) => Err(unusable(&path, wanted, &error)),
+            }
+        };
+        let authorities = tls.client_authorities.as_ref();
+        Ok(Self {
+            certificate: read(tls.certificate.as_ref(), "a PEM certificate")?,
+            key: read(tls.key.as_ref(), "a PEM private key")?,
+            client_authorities: authorities
+                .map(|path| read(path.as_ref(), "a PEM certificate"))
+                .transpose()?,
+            require_client_certificate: tls.require_client_certificate,
+        })
+    }
+
+    /// When the guard's own certificate expires.
+    pub(crate) fn server_not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        self.certificate.not_after()
+    }
+
+    /// When the authorities of clients expire.
+    pub(crate) fn authorities_not_after(&self) -> Result<Option<SystemTime>, ConfigError> {
+        self.client_authorities.as_ref().map_or(Ok(None), PemFile::not_after)
+    }
+
+    /// What accepts connections with them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and what is wrong with it.
+    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, ConfigError> {
+        let chain = self.certificate.der_forms()?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key.pem)
+            .map_err(|error| unusable(&self.key.path, "a PEM private key", &error))?;
+        let builder = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
+        let builder = match &self.client_authorities {
+            None if self.require_client_certificate => {
+                return Err(ConfigError(
+                    "[listen.tls] require_client_certificate needs client_authorities".to_owned(),
+                ));
+            }
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in file.der_forms()? {
+                    let added = roots.add(certificate);
+                    added.map_err(|error| unusable(&file.path, "an authority", &error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+                let verifier = if self.require_client_certificate {
+                    verifier
+                } else {
+                    verifier.allow_unauthenticated()
+                };
+                let verifier = verifier.build();
+                builder.with_client_cert_verifier(
+                    verifier.map_err(|error| unusable(&file.path, "an authority", &error))?,
+                )
+            }
+        };
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| unusable(&self.certificate.path, "the key's certificate", &error))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
 }
 
 fn unusable(path: &Path, wanted: &str, error: &dyn std::fmt::Display) -> ConfigError {

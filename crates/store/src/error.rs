@@ -111,6 +111,9 @@ impl StoreError {
                 "mend the cause and restart the guard; what was signed before is safe on disk"
             }
             Self::Locked => "stop the other process that uses this home",
+            Self::Damaged(Damage::Record(_, RecordError::UnknownVersion(_))) => {
+                "run the newer version of palisade that wrote this home"
+            }
             Self::Damaged(_) => {
                 "do not sign with these keys elsewhere; restore nothing older than the last \
                  signature; move the file away, and import the keys with their EIP-3076 history, \
@@ -202,6 +205,9 @@ impl fmt::Display for StoreError {
                 Bare(cause.as_ref())
             ),
             Self::Locked => f.write_str("another process has the store open"),
+            Self::Damaged(damage @ Damage::Record(_, RecordError::UnknownVersion(_))) => {
+                write!(f, "the store cannot be read: {damage}")
+            }
             Self::Damaged(damage) => write!(f, "the store is damaged: {damage}"),
             Self::Version { found, supported } => {
                 write!(f, "the store has format version {found}, this program reads {supported}")

@@ -11,6 +11,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::error::StoreError;
 use crate::ledger::Store;
+use crate::stances;
 use crate::tables::{self, JOURNAL, KEYS, META, RECORDS, Standing, State};
 
 const READING: &str = "reading the store";
@@ -73,6 +74,8 @@ pub enum FaultReason {
     End,
     /// The stored record of this key is not the one that follows from the journal.
     RecordMismatch(KeyId),
+    /// What this key said of some candidate is not what follows from the journal.
+    StanceMismatch(KeyId),
     /// It could not be read: whether it holds cannot be told.
     Unreadable(StoreError),
 }
@@ -239,9 +242,13 @@ impl Snapshot {
                 return Err(FaultReason::RecordMismatch(key));
             }
         }
-        match expected.first_key_value() {
+        if let Some((key, _)) = expected.first_key_value() {
+            return Err(FaultReason::RecordMismatch(*key));
+        }
+        let floor = |key: &KeyId| replay.records().get(key)?.session_floor();
+        match stances::first_difference(&self.0, replay.stances(), floor)? {
             None => Ok(()),
-            Some((key, _)) => Err(FaultReason::RecordMismatch(*key)),
+            Some(key) => Err(FaultReason::StanceMismatch(key)),
         }
     }
 
@@ -275,6 +282,9 @@ impl fmt::Display for JournalFault {
             FaultReason::End => f.write_str("the journal does not end where the store says"),
             FaultReason::RecordMismatch(key) => {
                 write!(f, "the record of key {key} does not follow from the journal")
+            }
+            FaultReason::StanceMismatch(key) => {
+                write!(f, "what key {key} said of a candidate does not follow from the journal")
             }
             FaultReason::Unreadable(error) => error.fmt(f),
         }

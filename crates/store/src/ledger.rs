@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use palisade_protect::journal::{self, Entry, Event};
-use palisade_protect::{Digest, KeyId, Ledger, Record};
+use palisade_protect::{Changes, Digest, KeyId, Ledger, Record, Stance, Subject};
 use redb::{Database, Durability, WriteTransaction};
 
 use crate::error::{Damage, StoreError, guarded};
 use crate::refusals::Refusals;
+use crate::stances;
 use crate::tables::{self, JOURNAL, KEYS, META, RECORDS, RowsDigest, Standing, State};
 
 /// The durable ledger of one guard: one file, one writer.
@@ -46,6 +47,7 @@ pub(crate) struct Known {
 #[derive(Default)]
 pub(crate) struct Change {
     pub(crate) records: BTreeMap<KeyId, Record>,
+    pub(crate) stances: BTreeMap<(KeyId, Subject), Stance>,
     pub(crate) keys: BTreeMap<KeyId, (Standing, Vec<u8>)>,
     pub(crate) genesis_validators_root: Option<Digest>,
     pub(crate) events: Vec<Event>,
@@ -192,11 +194,17 @@ impl Store {
         let mut records = transaction.open_table(RECORDS)?;
         for (key, record) in &change.records {
             let old = tables::put_by_key(&mut records, "records", key, &record.encode(), rows)?;
-            if old != self.keys.get(key).map(|known| known.record.encode()) {
+            // Compared as they are read: a row may have an older version of the encoding.
+            let old = old.map(|row| Record::decode(&row)).transpose().ok();
+            if old != Some(self.keys.get(key).map(|known| known.record)) {
                 return Err(redb::Error::Corrupted(format!("the record of key {key} changed")));
             }
         }
-        Ok(())
+        let floor = |key: &KeyId| {
+            let known = || self.keys.get(key).map(|known| known.record);
+            change.records.get(key).copied().or_else(known)?.session_floor()
+        };
+        stances::put(transaction, &change.stances, floor, rows)
     }
 
     /// Takes over into memory what is durable now.
@@ -226,12 +234,15 @@ impl Ledger for Store {
         Ok(known.map(|known| known.record))
     }
 
-    fn persist(
-        &mut self,
-        records: &BTreeMap<KeyId, Record>,
-        events: Vec<Event>,
-    ) -> Result<(), StoreError> {
-        for (key, next) in records {
+    fn stance(&mut self, key: &KeyId, subject: &Subject) -> Result<Stance, StoreError> {
+        self.check_alive()?;
+        let read = guarded(|| stances::read(&self.database, key, subject));
+        read.map_err(|error| self.die(error))
+    }
+
+    fn persist(&mut self, changes: &Changes, events: Vec<Event>) -> Result<(), StoreError> {
+        let Changes { records, stances } = changes.clone();
+        for (key, next) in &records {
             let known = self.keys.get(key).ok_or(StoreError::UnknownKey(*key))?;
             if known.record.merge_stricter(*next) != Ok(*next) {
                 return Err(StoreError::Bug("a permit would make a record less strict"));
@@ -239,7 +250,7 @@ impl Ledger for Store {
         }
         // After the permits that explain them: what was refused before is refused after, too.
         let events = events.into_iter().chain(self.refusals.take()).collect();
-        self.write(Change { records: records.clone(), events, ..Change::default() })
+        self.write(Change { records, stances, events, ..Change::default() })
     }
 
     fn defer(&mut self, event: Event) {

@@ -9,7 +9,8 @@
 //! - After one failed write the store is dead until it is opened anew.
 //! - A store opens only when every row is the one that the last write left, and the newest
 //!   journal entry matches the records.
-//! - A record is never deleted and never made less strict; only the stop-line moves freely.
+//! - A record is never deleted and never made less strict; only the stop-line moves freely. A
+//!   stance goes only when its session lies below what its key's record lets anybody speak about.
 //!
 //! What it does not stop: an older copy of the file put in its place, and a disk that says that
 //! it has written what it has not.
@@ -23,6 +24,7 @@ mod lock;
 mod newest_entry;
 mod open;
 mod refusals;
+mod stances;
 mod statistics;
 mod tables;
 #[cfg(any(test, feature = "testing"))]

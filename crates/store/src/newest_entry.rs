@@ -8,11 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
 
 use palisade_protect::journal::{self, Entry, Event};
-use palisade_protect::{Digest, Duty, EthereumRecord, Intent, KeyId, Record, decide};
+use palisade_protect::{Digest, Duty, EthereumRecord, GrandpaStage, Intent, KeyId, Record, decide};
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::{Damage, StoreError};
 use crate::ledger::Known;
+use crate::stances;
 use crate::tables::{self, JOURNAL, State};
 
 /// Checks the newest entry against `state` and `keys`.
@@ -36,6 +37,7 @@ pub(crate) fn check(
         return Err(damaged());
     }
     let entry = Entry::decode(encoded).map_err(|_| damaged())?;
+    check_stances(transaction, &entry.events, keys)?;
     check_events(&entry.events, keys)
         .map_err(|key| StoreError::Damaged(Damage::JournalAgainstRecord(key)))
 }
@@ -94,23 +96,51 @@ fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), Ke
     })
 }
 
+/// Each permitted statement must stand in its stance, unless its session lies below the floor.
+fn check_stances(
+    transaction: &ReadTransaction,
+    events: &[Event],
+    keys: &HashMap<KeyId, Known>,
+) -> Result<(), StoreError> {
+    for event in events {
+        let Event::Permitted { key, intent } = event else { continue };
+        let Duty::ParaStatement { subject, statement } = intent.duty else { continue };
+        let floor = keys.get(key).and_then(|known| known.record.session_floor());
+        let is_remembered = floor.is_some_and(|floor| floor <= subject.session);
+        if is_remembered && !stances::read_in(transaction, key, &subject)?.contains(statement) {
+            return Err(StoreError::Damaged(Damage::JournalAgainstRecord(*key)));
+        }
+    }
+    Ok(())
+}
+
 /// What the events behind the current one changed.
 #[derive(Default)]
 struct Later {
     raised: HashSet<KeyId>,
     permitted: HashSet<KeyId>,
-    permitted_kinds: HashSet<(KeyId, Discriminant<Duty>)>,
+    permitted_kinds: HashSet<(KeyId, Kind)>,
+}
+
+/// What a record holds one message of each: a duty's kind, of GRANDPA's votes each stage by itself.
+type Kind = (Discriminant<Duty>, Option<GrandpaStage>);
+
+fn kind(duty: &Duty) -> Kind {
+    let stage = match duty {
+        Duty::GrandpaVote { stage, .. } => Some(*stage),
+        _ => None,
+    };
+    (discriminant(duty), stage)
 }
 
 impl Later {
     fn note_permit(&mut self, key: KeyId, intent: &Intent) {
         self.permitted.insert(key);
-        self.permitted_kinds.insert((key, discriminant(&intent.duty)));
+        self.permitted_kinds.insert((key, kind(&intent.duty)));
     }
 
     fn supersedes(&self, key: &KeyId, intent: &Intent) -> bool {
-        self.raised.contains(key)
-            || self.permitted_kinds.contains(&(*key, discriminant(&intent.duty)))
+        self.raised.contains(key) || self.permitted_kinds.contains(&(*key, kind(&intent.duty)))
     }
 
     fn changes(&self, key: &KeyId) -> bool {
@@ -120,6 +150,8 @@ impl Later {
 
 fn stands_in(record: &Record, intent: &Intent) -> bool {
     match record {
+        // Its stance is held against the statement by itself; the record has a floor by then.
+        Record::Substrate(_) if intent.duty.subject().is_some() => record.session_floor().is_some(),
         Record::Ethereum(record) => stands_in_ethereum(record, intent),
         // The rules themselves say so: the last message again changes nothing.
         Record::Substrate(_) => decide(record, intent) == Ok(*record),
@@ -137,5 +169,52 @@ fn stands_in_ethereum(record: &EthereumRecord, intent: &Intent) -> bool {
             .attestation
             .is_some_and(|last| (last.source, last.target, last.root) == (source, target, root)),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use palisade_protect::{KeyType, SubstrateRecord};
+
+    use super::*;
+    use crate::tables::Standing;
+
+    const KEY: KeyId = KeyId([1; 32]);
+
+    fn vote(stage: GrandpaStage, round: u64, content: u8) -> Event {
+        let duty = Duty::GrandpaVote { stage, set_id: 1, round };
+        Event::Permitted { key: KEY, intent: Intent { duty, digest: Digest([content; 32]) } }
+    }
+
+    /// A ledger in which these, and nothing else, were permitted.
+    fn keys_after(events: &[Event]) -> HashMap<KeyId, Known> {
+        let fresh = SubstrateRecord::fresh(Digest([9; 32]), KeyType::GRANDPA).unwrap();
+        let mut record = Record::Substrate(fresh);
+        for event in events {
+            let Event::Permitted { intent, .. } = event else { panic!("{event:?}") };
+            record = decide(&record, intent).unwrap();
+        }
+        HashMap::from([(KEY, Known { standing: Standing::Active, record })])
+    }
+
+    #[test]
+    fn a_vote_of_another_stage_does_not_excuse_a_missing_one() {
+        use GrandpaStage::{Precommit, Prevote, PrimaryPropose};
+        let entry = [
+            vote(PrimaryPropose, 5, 1),
+            vote(Prevote, 4, 2),
+            vote(Prevote, 5, 3),
+            vote(Precommit, 5, 4),
+        ];
+        assert_eq!(check_events(&entry, &keys_after(&entry)), Ok(()));
+        for lost in [0, 2, 3] {
+            let mut written = entry.to_vec();
+            written.remove(lost);
+            assert_eq!(check_events(&entry, &keys_after(&written)), Err(KEY), "without {lost}");
+        }
+        // A later vote of the same stage says it anew.
+        let mut written = entry.to_vec();
+        written.remove(1);
+        assert_eq!(check_events(&entry, &keys_after(&written)), Ok(()));
     }
 }

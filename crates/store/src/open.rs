@@ -20,9 +20,10 @@ use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, 
 use crate::error::{Damage, StoreError, guarded};
 use crate::ledger::{Known, Store, begin_durable, put_state, system_clock};
 use crate::newest_entry;
+use crate::stances;
 use crate::tables::{
     self, FORMAT_VERSION, JOURNAL, KEYS, META, META_CREATED, META_GENESIS, META_NETWORK,
-    META_STATE, META_VERSION, RECORDS, RowsDigest, State,
+    META_STATE, META_VERSION, RECORDS, RowsDigest, STANCES, State,
 };
 use crate::upgrade;
 
@@ -138,6 +139,7 @@ fn initialise(database: &Database, settings: &Creation) -> Result<(), StoreError
         }
         transaction.open_table(KEYS)?;
         transaction.open_table(RECORDS)?;
+        transaction.open_table(STANCES)?;
         transaction.open_table(JOURNAL)?;
         Ok(())
     };
@@ -156,6 +158,7 @@ pub(crate) fn load(database: Database) -> Result<Store, StoreError> {
     let mut rows = RowsDigest::default();
     let meta = load_meta(&transaction, &mut rows)?;
     let keys = load_keys(&transaction, &mut rows)?;
+    stances::check(&transaction, &keys, &mut rows)?;
     if rows != meta.state.rows {
         return Err(StoreError::Damaged(Damage::Rows));
     }

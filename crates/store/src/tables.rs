@@ -1,10 +1,11 @@
-//! The file's tables and rows, format version 1.
+//! The file's tables and rows, format version 2.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | name | bytes; see the `META_` constants |
 //! | `keys` | key id (32) | standing (1) ‖ public key |
 //! | `records` | key id (32) | [`Record::encode`] |
+//! | `stances` | key id (32) ‖ session (4, big-endian) ‖ candidate (32) | [`Stance::byte`] |
 //! | `journal` | number, from 1 | head (32) ‖ [`Entry::encode`](palisade_protect::journal::Entry) |
 //!
 //! Invariants: [`State`] is written with every change and says how far the journal reaches and
@@ -14,18 +15,20 @@
 
 use std::ops::Deref;
 
-use palisade_protect::{Digest, KeyId, Record, journal};
+use palisade_protect::{Digest, KeyId, Record, Stance, Subject, journal};
 use redb::{ReadableTable, Table, TableDefinition};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Damage, StoreError};
 
 /// The format that this program writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(crate) const KEYS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("keys");
 pub(crate) const RECORDS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("records");
+pub(crate) const STANCES: TableDefinition<'_, &[u8; STANCE_KEY_BYTES], u8> =
+    TableDefinition::new("stances");
 pub(crate) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
 
 /// Format version, `u32` little-endian. Every version of the format has it.
@@ -41,6 +44,7 @@ pub(crate) const META_STATE: &str = "state";
 
 const ROW_DOMAIN: &[u8] = b"palisade/store/row/v1";
 const DIGEST_BYTES: usize = 32;
+pub(crate) const STANCE_KEY_BYTES: usize = 32 + 4 + 32;
 
 /// Whether a key may sign here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +85,29 @@ pub(crate) fn decode_key_row(row: &[u8]) -> Result<(Standing, &[u8]), StoreError
 /// The record out of a row of `records`.
 pub(crate) fn decode_record(key: &KeyId, row: &[u8]) -> Result<Record, StoreError> {
     Record::decode(row).map_err(|error| StoreError::Damaged(Damage::Record(*key, error)))
+}
+
+/// The key of a row of `stances`; the rows of one key and session stand together.
+pub(crate) fn stance_key(key: &KeyId, subject: &Subject) -> [u8; STANCE_KEY_BYTES] {
+    let mut out = [0; STANCE_KEY_BYTES];
+    let session = subject.session.to_be_bytes();
+    let bytes = key.0.into_iter().chain(session).chain(subject.candidate.0);
+    out.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+    out
+}
+
+/// Whose stance on what it is, out of a row of `stances`.
+pub(crate) fn decode_stance_row(
+    key: &[u8; STANCE_KEY_BYTES],
+    value: u8,
+) -> Result<((KeyId, Subject), Stance), StoreError> {
+    let malformed = || StoreError::damaged("the row of a stance");
+    let (owner, rest) = key.split_first_chunk::<32>().ok_or_else(malformed)?;
+    let (session, candidate) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+    let candidate = Digest(<[u8; 32]>::try_from(candidate).map_err(|_| malformed())?);
+    let subject = Subject { session: u32::from_be_bytes(*session), candidate };
+    let stance = Stance::from_byte(value).ok_or_else(malformed)?;
+    Ok(((KeyId(*owner), subject), stance))
 }
 
 /// Head and encoded entry out of a row of `journal`.

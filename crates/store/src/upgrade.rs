@@ -8,7 +8,9 @@ use redb::{Database, WriteTransaction};
 use crate::error::StoreError;
 use crate::ledger::{begin_durable, put_state};
 use crate::open::begin_read;
-use crate::tables::{self, FORMAT_VERSION, META, META_STATE, META_VERSION, RowsDigest, State};
+use crate::tables::{
+    self, FORMAT_VERSION, META, META_STATE, META_VERSION, RowsDigest, STANCES, State,
+};
 
 /// A step from one format version to the next.
 struct Migration {
@@ -16,8 +18,14 @@ struct Migration {
     apply: fn(&WriteTransaction, &mut RowsDigest) -> Result<(), StoreError>,
 }
 
-/// Every step that this program knows, oldest first. There is only one format so far.
-const MIGRATIONS: &[Migration] = &[];
+/// Every step that this program knows, oldest first.
+const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: add_stances }];
+
+/// Format version 2 has the table of stances.
+fn add_stances(transaction: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
+    let opened = transaction.open_table(STANCES).map(drop);
+    opened.map_err(StoreError::while_doing("upgrading the store"))
+}
 
 /// Brings the file to the format that this program writes.
 pub(crate) fn to_current(database: &Database) -> Result<(), StoreError> {
@@ -70,12 +78,14 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use palisade_protect::{KeyId, Record};
+    use palisade_protect::{
+        Digest, Duty, Intent, KeyId, KeyType, Record, Slot, SubstrateRecord, authorise,
+    };
     use redb::Builder;
 
     use super::*;
     use crate::open::{load, open_database};
-    use crate::tables::META_NETWORK;
+    use crate::tables::{META_NETWORK, RECORDS};
     use crate::testing::FaultyDisk;
     use crate::{Admission, Creation, Store};
 
@@ -86,6 +96,9 @@ mod tests {
         let key = KeyId([1; 32]);
         let record = Record::fresh_ethereum();
         store.admit(&[Admission { key, public_key: vec![1; 48], record }]).unwrap();
+        for (key, record) in session_records() {
+            store.admit(&[Admission { key, public_key: vec![2; 32], record }]).unwrap();
+        }
         drop(store);
         disk.image()
     }
@@ -102,6 +115,31 @@ mod tests {
         Ok(())
     }
 
+    fn set_version(txn: &WriteTransaction, rows: &mut RowsDigest, version: u8) {
+        let mut table = txn.open_table(RECORDS).unwrap();
+        for (key, record) in session_records() {
+            let mut other = record.encode();
+            other[0] = version;
+            tables::put_by_key(&mut table, "records", &key, &other, rows).unwrap();
+        }
+    }
+
+    /// As homes from before version 2 have them.
+    fn records_of_version_1(t: &WriteTransaction, r: &mut RowsDigest) -> Result<(), StoreError> {
+        set_version(t, r, 1);
+        Ok(())
+    }
+
+    fn records_of_version_3(t: &WriteTransaction, r: &mut RowsDigest) -> Result<(), StoreError> {
+        set_version(t, r, 3);
+        Ok(())
+    }
+
+    fn session_records() -> [(KeyId, Record); 1] {
+        let record = SubstrateRecord::fresh(Digest([7; 32]), KeyType::BABE).unwrap();
+        [(KeyId([2; 32]), Record::Substrate(record))]
+    }
+
     fn give_up(_: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
         Err(StoreError::Bug("this step fails"))
     }
@@ -110,15 +148,39 @@ mod tests {
     fn an_older_format_is_upgraded_step_by_step_and_checked() {
         let (disk, old) = database(image());
         let steps =
-            [Migration { from: 2, apply: rename }, Migration { from: 1, apply: |_, _| Ok(()) }];
-        upgrade(&old, &steps, 3).unwrap();
+            [Migration { from: 3, apply: rename }, Migration { from: 2, apply: |_, _| Ok(()) }];
+        upgrade(&old, &steps, 4).unwrap();
         let store = load(old).unwrap();
         assert_eq!(store.network(), "new");
-        assert_eq!(store.records().count(), 1);
+        assert_eq!(store.records().count(), 2);
         drop(store);
         let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 3, supported: 1 }), "{error}");
+        assert!(matches!(error, StoreError::Version { found: 4, supported: 2 }), "{error}");
         assert!(error.to_string().contains("newer version of palisade"), "{error}");
+    }
+
+    #[test]
+    fn a_row_with_a_record_of_version_1_is_read_and_written_anew() {
+        let (disk, old) = database(image());
+        upgrade(&old, &[Migration { from: 2, apply: records_of_version_1 }], 3).unwrap();
+        let mut store = load(old).unwrap();
+        let [(key, _)] = session_records();
+        let seal =
+            |slot| (key, Intent { duty: Duty::Seal { slot: Slot(slot) }, digest: Digest([1; 32]) });
+        assert!(authorise(&mut store, &[seal(5), seal(6)]).iter().all(Result::is_ok));
+        drop(store);
+        let store = load(open_database(FaultyDisk::from_image(disk.image())).unwrap()).unwrap();
+        store.verify_journal().unwrap();
+        let Some(Record::Substrate(record)) = store.record(&key) else { panic!("no record") };
+        assert!(record.has_a_past());
+    }
+
+    #[test]
+    fn a_row_of_a_newer_program_is_not_called_damaged() {
+        let (_disk, old) = database(image());
+        upgrade(&old, &[Migration { from: 2, apply: records_of_version_3 }], 3).unwrap();
+        let error = load(old).unwrap_err().to_string();
+        assert!(error.contains("run the newer version") && !error.contains("damaged"), "{error}");
     }
 
     #[test]
@@ -135,8 +197,8 @@ mod tests {
     #[test]
     fn a_format_without_a_way_up_is_refused() {
         let (_disk, old) = database(image());
-        let error = upgrade(&old, &[Migration { from: 2, apply: rename }], 3).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 1, supported: 3 }), "{error}");
+        let error = upgrade(&old, &[Migration { from: 3, apply: rename }], 4).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 2, supported: 4 }), "{error}");
         assert!(error.to_string().contains("older palisade"), "{error}");
     }
 

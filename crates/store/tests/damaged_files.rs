@@ -16,8 +16,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{attestation, creation, digest, fresh, key, proposal};
-use palisade_protect::{Denied, KeyId, Record};
+use common::{attestation, creation, digest, fresh, key, proposal, statement};
+use palisade_protect::{Denied, KeyId, Record, Statement};
 use palisade_store::testing::FaultyDisk;
 use palisade_store::{Creation, Damage, FaultReason, Standing, Store, StoreError};
 
@@ -174,8 +174,8 @@ fn a_missing_file_and_a_directory_are_told_apart() {
     assert_eq!(Store::open(directory.path()).unwrap_err().code(), "store-unavailable");
 }
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/store-v1.redb")
+fn golden(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/store-v{version}.redb"))
 }
 
 fn golden_creation() -> Creation {
@@ -190,27 +190,56 @@ fn write_golden(path: &Path) -> Result<(), StoreError> {
     assert!(common::ask(&mut store, 1, proposal(7, 70)).is_ok());
     assert!(common::ask(&mut store, 1, proposal(7, 71)).is_err());
     assert!(common::ask(&mut store, 2, attestation(3, 4, 40)).is_ok());
-    store.retire(&[key(3)])
+    store.retire(&[key(3)])?;
+    store.admit(&[common::fresh_validator(4)])?;
+    assert!(common::ask(&mut store, 4, statement(9, 1, Statement::Seconded)).is_ok());
+    assert!(common::ask(&mut store, 4, statement(9, 1, Statement::DisputedInvalid)).is_err());
+    assert!(common::ask(&mut store, 4, statement(9, 2, Statement::Approved)).is_ok());
+    Ok(())
+}
+
+/// What every golden file holds.
+fn check_golden(store: &mut Store) {
+    assert_eq!(store.network(), "hoodi");
+    assert_eq!(store.genesis_validators_root(), Some(digest(1)));
+    let infos = store.key_infos().unwrap();
+    assert_eq!(infos[2].public_key, [3; 48]);
+    let standings: Vec<_> = infos.iter().map(|info| info.standing).collect();
+    assert_eq!(standings[..3], [Standing::Active, Standing::Active, Standing::Retired]);
+    assert!(common::forbids_twin(store, &key(1), &proposal(7, 70)));
+    assert!(common::forbids_twin(store, &key(2), &attestation(3, 4, 40)));
+    assert!(common::ask(store, 1, proposal(7, 70)).is_ok());
+    assert!(common::ask(store, 1, proposal(8, 80)).is_ok());
 }
 
 #[test]
 fn the_golden_file_of_format_version_1_is_read_for_ever() {
-    if std::env::var_os("PALISADE_WRITE_GOLDEN").is_some() {
-        write_golden(&golden()).unwrap();
-    }
-    let bytes = std::fs::read(golden()).expect("tests/data/store-v1.redb is part of the source");
-    let mut store = Store::open_with_backend(FaultyDisk::from_image(bytes)).unwrap();
-    assert_eq!(store.network(), "hoodi");
-    assert_eq!(store.genesis_validators_root(), Some(digest(1)));
+    let bytes = std::fs::read(golden(1)).expect("tests/data/store-v1.redb is part of the source");
+    let disk = FaultyDisk::from_image(bytes);
+    let mut store = Store::open_with_backend(disk.clone()).unwrap();
     let summary = store.verify_journal().unwrap();
     assert_eq!((summary.entries, summary.first_time_unix_ms), (4, Some(1_800_000_000_000)));
-    let infos = store.key_infos().unwrap();
-    assert_eq!(infos.len(), 3);
-    assert_eq!(infos[2].public_key, [3; 48]);
-    let standings: Vec<_> = infos.iter().map(|info| info.standing).collect();
-    assert_eq!(standings, [Standing::Active, Standing::Active, Standing::Retired]);
-    assert!(common::forbids_twin(&store, &key(1), &proposal(7, 70)));
-    assert!(common::forbids_twin(&store, &key(2), &attestation(3, 4, 40)));
-    assert!(common::ask(&mut store, 1, proposal(7, 70)).is_ok());
-    assert!(common::ask(&mut store, 1, proposal(8, 80)).is_ok());
+    assert_eq!(store.key_infos().unwrap().len(), 3);
+    check_golden(&mut store);
+    // It is of the present format from here on.
+    store.admit(&[common::fresh_validator(4)]).unwrap();
+    let said = statement(9, 1, Statement::Seconded);
+    assert!(common::ask(&mut store, 4, said).is_ok());
+    drop(store);
+    let mut store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
+    store.verify_journal().unwrap();
+    assert!(common::forbids_twin(&mut store, &key(4), &said));
+}
+
+#[test]
+fn the_golden_file_of_format_version_2_is_read_for_ever() {
+    if std::env::var_os("PALISADE_WRITE_GOLDEN").is_some() {
+        write_golden(&golden(2)).unwrap();
+    }
+    let bytes = std::fs::read(golden(2)).expect("tests/data/store-v2.redb is part of the source");
+    let mut store = Store::open_with_backend(FaultyDisk::from_image(bytes)).unwrap();
+    assert_eq!(store.verify_journal().unwrap().entries, 7);
+    check_golden(&mut store);
+    assert!(common::forbids_twin(&mut store, &key(4), &statement(9, 1, Statement::Seconded)));
+    assert!(common::ask(&mut store, 4, statement(9, 1, Statement::DisputedInvalid)).is_err());
 }

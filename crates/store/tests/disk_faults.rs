@@ -16,12 +16,13 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{
-    admission, attestation, creation, forbids_twin, fresh, irrevocable, is_slashable, key,
-    proposal, twin,
+    admission, attestation, creation, forbids_twin, fresh, fresh_validator, irrevocable,
+    is_slashable, key, proposal, statement, twin,
 };
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    Bound, Denied, Epoch, EthereumRecord, Intent, KeyId, Record, Slot, StopLine, authorise,
+    Bound, Denied, Epoch, EthereumRecord, Intent, KeyId, Record, Slot, Statement, StopLine,
+    authorise,
 };
 use palisade_store::testing::{Fault, FaultyDisk};
 use palisade_store::{Admission, Standing, Store, StoreError};
@@ -101,6 +102,17 @@ fn line(slot: u64, epoch: u64) -> StopLine {
     StopLine { at_or_above: Some(Bound { slot: Slot(slot), epoch: Epoch(epoch) }), below: None }
 }
 
+/// Five are permitted; the second and the last contradict what was said before.
+const STATEMENTS: [(u32, u64, Statement); 7] = [
+    (10, 1, Statement::Seconded),
+    (10, 1, Statement::DisputedInvalid),
+    (10, 1, Statement::Seconded),
+    (10, 2, Statement::DisputedInvalid),
+    (11, 1, Statement::Valid),
+    (11, 2, Statement::Approved),
+    (11, 2, Statement::DisputedInvalid),
+];
+
 /// A bit of everything that a store is asked for.
 fn work(disk: &FaultyDisk) -> Promises {
     let mut promises = Promises::default();
@@ -108,7 +120,7 @@ fn work(disk: &FaultyDisk) -> Promises {
     let Some(mut store) = promises.note(created) else { return promises };
     promises.created = true;
     store = store.with_clock(|| 1_700_000_000_000);
-    let admissions = [fresh(1), fresh(2), fresh(3)];
+    let admissions = [fresh(1), fresh(2), fresh(3), fresh_validator(4)];
     let admitted = store.admit(&admissions).map(drop);
     promises.bring(&admissions, admitted);
     promises
@@ -124,6 +136,10 @@ fn work(disk: &FaultyDisk) -> Promises {
         (3, attestation(3, 4, 5)),
     ];
     promises.authorise(&mut store, &votes);
+    promises.authorise(&mut store, &STATEMENTS.map(|(s, c, said)| (4, statement(s, c, said))));
+    // The window moves on: what was said of session 10 is dropped with this write.
+    let later = [(16, 1, Statement::Approved), (17, 1, Statement::Approved)];
+    promises.authorise(&mut store, &later.map(|(s, c, said)| (4, statement(s, c, said))));
     let histories = [admission(2, history(50, 9)), admission(9, history(70, 10))];
     let raised = store.raise(&histories).map(drop);
     promises.bring(&histories, raised);
@@ -147,7 +163,7 @@ fn work(disk: &FaultyDisk) -> Promises {
 
 /// Opens what is left on the disk and holds it against the promises.
 fn check(image: Vec<u8>, promises: &Promises, what: &str) {
-    let store = Store::open_with_backend(FaultyDisk::from_image(image))
+    let mut store = Store::open_with_backend(FaultyDisk::from_image(image))
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     store.verify_journal().unwrap_or_else(|fault| panic!("{what}: {fault}"));
     let events: Vec<_> = store.recent_events(1_000).unwrap();
@@ -158,7 +174,7 @@ fn check(image: Vec<u8>, promises: &Promises, what: &str) {
             events.iter().any(|(_, found)| *found == event),
             "{what}: {intent:?} not journaled"
         );
-        assert!(forbids_twin(&store, key, intent), "{what}: {intent:?} has no durable record");
+        assert!(forbids_twin(&mut store, key, intent), "{what}: {intent:?} has no durable record");
     }
     for (key, promised) in &promises.records {
         let record = store.record(key).unwrap_or_else(|| panic!("{what}: {key} is lost"));
@@ -187,7 +203,7 @@ fn the_work_is_done_on_a_sound_disk() {
     let disk = FaultyDisk::new();
     let promises = work(&disk);
     assert!(promises.failed.is_none());
-    assert_eq!(promises.permits.len(), 3 + 5 + 1 + 1 + 2);
+    assert_eq!(promises.permits.len(), 3 + 5 + 5 + 2 + 1 + 1 + 2);
     check(disk.image(), &promises, "closed");
     check(disk.image_after_power_cut(None), &promises, "closed, then cut");
 }
@@ -245,43 +261,6 @@ fn power_cuts_while_the_last_cut_is_being_repaired() {
     }
 }
 
-#[test]
-fn a_full_disk_is_named_and_the_store_is_dead_until_reopened() {
-    let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
-    store.admit(&[fresh(1)]).unwrap();
-    disk.fail_at(1, Fault::DiskFull);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(5, 1)) else {
-        panic!("nothing failed")
-    };
-    assert_eq!(error.code(), "store-unavailable");
-    assert!(error.to_string().contains("make room on the disk"), "{error}");
-    assert!(!store.is_writable());
-    // The disk has room again; the store still does not know what it wrote.
-    disk.fail_at(u64::MAX, Fault::DiskFull);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(6, 1)) else {
-        panic!("a dead store answered")
-    };
-    assert_eq!(error.code(), "store-dead");
-    assert!(error.to_string().contains("restart the guard"), "{error}");
-    assert_eq!(store.journal_head().unwrap_err().code(), "store-dead");
-    drop(store);
-    let mut store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
-    assert!(common::ask(&mut store, 1, proposal(6, 1)).is_ok());
-}
-
-#[test]
-fn a_read_only_disk_is_named() {
-    let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
-    store.admit(&[fresh(1)]).unwrap();
-    disk.fail_at(1, Fault::ReadOnly);
-    let Err(Denied::Failed(error)) = common::ask(&mut store, 1, proposal(5, 1)) else {
-        panic!("nothing failed")
-    };
-    assert!(error.to_string().contains("mount the home's file system for writing"), "{error}");
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Ask(Vec<(u8, Intent)>),
@@ -298,8 +277,12 @@ fn any_step() -> impl Strategy<Value = Step> {
         (0..8_u64, 0..8_u64, 0..3_u64).prop_map(|(s, t, root)| attestation(s, t, root)),
     ];
     let asked = proptest::collection::vec((1..4_u8, intent), 1..12);
+    let said = (0..16_u32, 0..3_u64, proptest::sample::select(Statement::ALL.to_vec()))
+        .prop_map(|(session, candidate, said)| (4, statement(session, candidate, said)));
+    let said = proptest::collection::vec(said, 1..12);
     prop_oneof![
         8 => asked.prop_map(Step::Ask),
+        4 => said.prop_map(Step::Ask),
         1 => (1..5_u8, 0..12_u64, 0..8_u64)
             .prop_map(|(k, slot, epoch)| Step::Raise(k, slot, epoch)),
         1 => (1..4_u8).prop_map(Step::Retire),
@@ -361,7 +344,7 @@ proptest! {
     ) {
         let disk = FaultyDisk::new();
         let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
-        store.admit(&[fresh(1), fresh(2), fresh(3)]).unwrap();
+        store.admit(&[fresh(1), fresh(2), fresh(3), fresh_validator(4)]).unwrap();
         drop(store);
         let mut image = disk.image();
         let mut promises = Promises::default();

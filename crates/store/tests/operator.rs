@@ -1,4 +1,5 @@
-//! What operators do to keys: admit, raise, retire, stop-line, pin; and what the journal says.
+//! What operators do to keys: admit, raise, retire, stop-line, pin; and what the journal and a
+//! failing disk say.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +22,7 @@ use palisade_protect::journal::Event;
 use palisade_protect::{
     Bound, Denied, Epoch, EthereumRecord, Record, RefusalKind, Slot, StopLine, authorise,
 };
-use palisade_store::testing::FaultyDisk;
+use palisade_store::testing::{Fault, FaultyDisk};
 use palisade_store::{Admitted, Creation, Standing, Store, StoreError};
 
 fn empty_store() -> (FaultyDisk, Store) {
@@ -60,9 +61,9 @@ fn a_created_store_is_the_one_that_is_opened() {
     assert_eq!(names.len(), 1, "{names:?}");
     let error = Store::create(&path, settings).unwrap_err();
     assert_eq!(error.code(), "store-exists");
-    let store = Store::open(&path).unwrap();
+    let mut store = Store::open(&path).unwrap();
     assert_eq!((store.network(), store.genesis_validators_root()), ("mainnet", Some(digest(5))));
-    assert!(forbids_twin(&store, &key(1), &proposal(5, 1)));
+    assert!(forbids_twin(&mut store, &key(1), &proposal(5, 1)));
 }
 
 #[test]
@@ -230,4 +231,41 @@ fn a_snapshot_stays_as_it_was() {
     let verify = std::thread::spawn(move || snapshot.verify_journal().unwrap().entries);
     assert_eq!(verify.join().unwrap(), 1);
     assert_eq!(store.verify_journal().unwrap().entries, 2);
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_store_is_dead_until_reopened() {
+    let disk = FaultyDisk::new();
+    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    store.admit(&[fresh(1)]).unwrap();
+    disk.fail_at(1, Fault::DiskFull);
+    let Err(Denied::Failed(error)) = ask(&mut store, 1, proposal(5, 1)) else {
+        panic!("nothing failed")
+    };
+    assert_eq!(error.code(), "store-unavailable");
+    assert!(error.to_string().contains("make room on the disk"), "{error}");
+    assert!(!store.is_writable());
+    // The disk has room again; the store still does not know what it wrote.
+    disk.fail_at(u64::MAX, Fault::DiskFull);
+    let Err(Denied::Failed(error)) = ask(&mut store, 1, proposal(6, 1)) else {
+        panic!("a dead store answered")
+    };
+    assert_eq!(error.code(), "store-dead");
+    assert!(error.to_string().contains("restart the guard"), "{error}");
+    assert_eq!(store.journal_head().unwrap_err().code(), "store-dead");
+    drop(store);
+    let mut store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
+    assert!(ask(&mut store, 1, proposal(6, 1)).is_ok());
+}
+
+#[test]
+fn a_read_only_disk_is_named() {
+    let disk = FaultyDisk::new();
+    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    store.admit(&[fresh(1)]).unwrap();
+    disk.fail_at(1, Fault::ReadOnly);
+    let Err(Denied::Failed(error)) = ask(&mut store, 1, proposal(5, 1)) else {
+        panic!("nothing failed")
+    };
+    assert!(error.to_string().contains("mount the home's file system for writing"), "{error}");
 }

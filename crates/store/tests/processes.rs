@@ -190,7 +190,7 @@ fn two_hundred_kills_under_load() {
         for (place, (number, intent)) in permits.iter().enumerate() {
             let key = key(*number);
             assert!(journaled.contains(&(key, *intent)), "round {round}: {intent:?} is lost");
-            assert!(forbids_twin(&store, &key, intent), "round {round}: {intent:?}");
+            assert!(forbids_twin(&mut store, &key, intent), "round {round}: {intent:?}");
             let conflict = common::ask(&mut store, *number, twin(intent));
             assert!(matches!(conflict, Err(Denied::Refused(_))), "round {round}: {conflict:?}");
             let earlier = permits[..place].iter().filter(|(other, _)| other == number);
@@ -332,6 +332,6 @@ fn a_full_disk_loses_nothing() {
     assert!(permits.len() == lines.len() && 100 < permits.len(), "{}", permits.len());
     let mut store = Store::open(&store_in(home.path())).unwrap();
     store.verify_journal().unwrap();
-    assert!(permits.iter().all(|(number, intent)| forbids_twin(&store, &key(*number), intent)));
+    assert!(permits.iter().all(|(number, intent)| forbids_twin(&mut store, &key(*number), intent)));
     assert!(common::ask(&mut store, 1, proposal(1 << 40, 1)).is_ok(), "it goes on with room");
 }

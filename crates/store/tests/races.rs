@@ -57,7 +57,7 @@ fn race(threads: u64, intent: impl Fn(u64) -> Intent) -> (Vec<(Intent, Answers)>
 #[test]
 fn of_64_threads_with_different_blocks_one_wins() {
     for round in 0..20_u64 {
-        let (answers, store) = race(64, |number| proposal(9, round * 64 + number));
+        let (answers, mut store) = race(64, |number| proposal(9, round * 64 + number));
         let winners: Vec<_> = answers.iter().filter(|(_, answer)| answer[0].is_ok()).collect();
         assert_eq!(winners.len(), 1, "exactly one block of a slot is signed");
         let winner = winners[0].0;
@@ -68,7 +68,7 @@ fn of_64_threads_with_different_blocks_one_wins() {
             let Evidence::Proposal(evidence) = refusal.evidence else { panic!("{refusal:?}") };
             assert_eq!(evidence.root, Some(winner.digest), "the evidence names the winner");
         }
-        assert!(forbids_twin(&store, &key(1), &winner));
+        assert!(forbids_twin(&mut store, &key(1), &winner));
         store.verify_journal().unwrap();
     }
 }
@@ -155,9 +155,9 @@ fn a_full_queue_is_answered_at_once_and_decides_nothing() {
     }
     assert_eq!((taken, handle.queue_depth()), (3, 3));
     drop(held);
-    let store = thread.stop().unwrap();
+    let mut store = thread.stop().unwrap();
     assert_eq!(answered.load(Ordering::SeqCst), 3);
-    assert!(forbids_twin(&store, &key(1), &proposal(3, 1)));
+    assert!(forbids_twin(&mut store, &key(1), &proposal(3, 1)));
     assert_eq!(store.journal_head().unwrap().0, 2, "the three of the queue were one commit");
 }
 

@@ -4,7 +4,7 @@
 
 use palisade_protect::{Digest, Slot};
 
-use crate::PayloadError;
+use crate::{DiscoveryPolicy, PayloadError};
 
 /// The width of a chain's block numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Chain {
     pub slot_ms: u64,
     /// The width of its block numbers.
     pub block_number: BlockNumberBits,
+    /// What its validators may say of where they are; without it they say nothing.
+    pub discovery: Option<DiscoveryPolicy>,
 }
 
 /// How far from the present slot a message may be.

@@ -31,6 +31,23 @@ pub enum PayloadError {
         /// The present slot by this guard's clock.
         present: Slot,
     },
+    /// The operator does not let a validator say that it is there.
+    AddressNotAllowed {
+        /// The address.
+        address: String,
+    },
+    /// The peer id is not one of the operator's nodes.
+    PeerNotAllowed {
+        /// The peer id.
+        peer: String,
+    },
+    /// A record was not made now.
+    TimeNotNear {
+        /// When it says that it was made, in milliseconds since the Unix epoch.
+        asked_unix_ms: u64,
+        /// The present by this guard's clock.
+        present_unix_ms: u64,
+    },
 }
 
 impl PayloadError {
@@ -41,6 +58,21 @@ impl PayloadError {
             Self::TooLong { .. } => "payload-too-long",
             Self::Malformed { .. } => "malformed-payload",
             Self::SlotNotNear { .. } => "slot-not-near-now",
+            Self::AddressNotAllowed { .. } => "address-not-allowed",
+            Self::PeerNotAllowed { .. } => "peer-not-allowed",
+            Self::TimeNotNear { .. } => "time-not-near-now",
+        }
+    }
+
+    /// Whether the payload is what it should be, and is refused for what it says.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::TooLong { .. } | Self::Malformed { .. } => false,
+            Self::SlotNotNear { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::PeerNotAllowed { .. }
+            | Self::TimeNotNear { .. } => true,
         }
     }
 
@@ -64,6 +96,23 @@ impl fmt::Display for PayloadError {
                 f,
                 "slot {asked} is not near the present slot {present}; check the clocks of the \
                  node and of the guard, and the slot duration of the chain"
+            ),
+            Self::AddressNotAllowed { address } => write!(
+                f,
+                "refused: {address} is not an address that this chain's authority_discovery \
+                 allows; if it is your node's, add it to `addresses` in palisade.toml and restart \
+                 the guard, and if not, look at who asks"
+            ),
+            Self::PeerNotAllowed { peer } => write!(
+                f,
+                "refused: {peer} is not a node that this chain's authority_discovery allows; if \
+                 it is yours, add it to `peer_ids` in palisade.toml and restart the guard, and if \
+                 not, look at who asks"
+            ),
+            Self::TimeNotNear { asked_unix_ms, present_unix_ms } => write!(
+                f,
+                "refused: the record was made at {asked_unix_ms} ms, which is not near the \
+                 present {present_unix_ms} ms; check the clocks of the node and of the guard"
             ),
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! - [`announcement`] reads an unsealed header; [`Announcement::seal`] is the duty to seal it.
 //! - [`grandpa_vote`], [`beefy_commitment`], [`babe_vrf`], [`ownership`] are the other duties.
+//! - [`para_statement`] is what a validator says of parachains.
+//! - [`authority_record`] is where a validator says that it can be reached.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
 //! - [`account`] reads the owner of session keys as people write it.
 //! - [`session`] writes session keys and the call that announces them.
@@ -21,15 +23,21 @@
 
 mod account;
 mod chain;
+mod discovery;
 mod error;
 mod header;
+mod multiaddr;
+mod para;
 pub mod session;
 mod vote;
 mod vrf;
 
 pub use account::{AccountError, account};
 pub use chain::{BlockNumberBits, Chain, Window};
+pub use discovery::{DiscoveryPolicy, authority_record};
 pub use error::PayloadError;
 pub use header::{Announcement, Engine, announcement};
+pub use multiaddr::{AddressRule, PeerId};
+pub use para::{JudgedParts, para_statement};
 pub use vote::{Judged, Ownership, beefy_commitment, grandpa_vote, mmr_commitment, ownership};
 pub use vrf::babe_vrf;

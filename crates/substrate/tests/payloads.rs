@@ -20,7 +20,13 @@ use palisade_substrate::{
 use proptest::prelude::*;
 
 fn chain(block_number: BlockNumberBits) -> Chain {
-    Chain { name: "test".to_owned(), genesis: Digest([9; 32]), slot_ms: 6_000, block_number }
+    Chain {
+        name: "test".to_owned(),
+        genesis: Digest([9; 32]),
+        slot_ms: 6_000,
+        block_number,
+        discovery: None,
+    }
 }
 
 fn short() -> Chain {

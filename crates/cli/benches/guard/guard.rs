@@ -49,24 +49,39 @@ impl Guard {
         Self { process, signing, metrics, until_ready: started.elapsed() }
     }
 
-    /// What its threads have used until now.
+    /// What the threads of both its processes have used until now.
     pub(crate) fn thread_times(&self) -> ThreadTimes {
         let mut times = HashMap::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap() {
-            let task = task.unwrap();
-            // A thread that ends meanwhile was idle: the program ends threads only after a pause.
-            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
-            let ran = text.split_whitespace().next().unwrap().parse().unwrap();
-            times.insert(task.file_name().to_string_lossy().into_owned(), ran);
+        for process in self.processes() {
+            for task in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+                let task = task.unwrap();
+                // A thread that ends meanwhile was idle: the program ends threads only after a
+                // pause.
+                let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+                let ran = text.split_whitespace().next().unwrap().parse().unwrap();
+                times.insert(task.file_name().to_string_lossy().into_owned(), ran);
+            }
         }
         ThreadTimes(times)
     }
 
-    /// Resident memory, in KiB.
+    /// Resident memory of both its processes, in KiB. Pages that they share count twice.
     pub(crate) fn resident_kibibytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
+        let resident = |process: u32| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            line.split_whitespace().next().unwrap().parse::<f64>().unwrap()
+        };
+        self.processes().into_iter().map(resident).sum()
+    }
+
+    /// The core, and the front that it started.
+    fn processes(&self) -> Vec<u32> {
+        let core = self.process.id();
+        let children = format!("/proc/{core}/task/{core}/children");
+        let children = fs::read_to_string(children).unwrap();
+        let children = children.split_whitespace().map(|id| id.parse().unwrap());
+        std::iter::once(core).chain(children).collect()
     }
 
     /// The durable commits until now.

@@ -23,6 +23,7 @@ fn add(home: &Home, arguments: &ChainAddArguments) -> Done {
         genesis: arguments.genesis.clone(),
         slot_ms: arguments.slot_ms,
         block_number_bits: if arguments.block_number_bits == "64" { 64 } else { 32 },
+        authority_discovery: None,
     };
     let chain = chains::add(&home.config_path(), &entry)?;
     if arguments.json {

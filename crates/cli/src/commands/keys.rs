@@ -181,10 +181,11 @@ fn text_of(row: &KeyRow) -> String {
 }
 
 fn session_text(row: &KeyRow, session: &SessionRow) -> String {
-    let place = match (session.last_slot, session.last_place) {
-        (Some(slot), _) => format!("last slot {slot}"),
-        (None, Some((set_id, number))) => format!("last set {set_id}, number {number}"),
-        (None, None) => "nothing signed".to_owned(),
+    let place = match (session.last_slot, session.last_place, session.first_session) {
+        (Some(slot), ..) => format!("last slot {slot}"),
+        (_, Some((set_id, number)), _) => format!("last set {set_id}, number {number}"),
+        (.., Some(first)) => format!("sessions from {first}"),
+        (None, None, None) => "nothing signed".to_owned(),
     };
     let waits = if session.awaits_floor { "  WAITS for `palisade keys floor`" } else { "" };
     let genesis = &session.genesis;

@@ -8,8 +8,11 @@ mod journal;
 mod keys;
 mod remove;
 mod run;
+mod secure;
+mod service;
 mod sessions;
 mod status;
+mod tls;
 
 use clap::CommandFactory;
 
@@ -19,20 +22,26 @@ use crate::{Done, Outcome, output, target};
 
 /// Does what the arguments ask.
 pub(crate) fn run(arguments: Arguments) -> Done {
-    if let Command::Completions { shell } = arguments.command {
-        return completions(shell);
+    match &arguments.command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Front(arguments) => return run::front(arguments),
+        _ => {}
     }
     let home = target::home(arguments.home)?;
     match arguments.command {
         Command::Init(arguments) => init::run(&home, &arguments),
-        Command::Run(arguments) => run::run(home, &arguments),
+        Command::Run(arguments) => run::run(&home, &arguments),
+        Command::Secure(command) => secure::run(&home, command),
         Command::Keys(command) => keys::run(&home, command),
         Command::Chain(command) => chain::run(&home, &command),
         Command::History(command) => history::run(&home, command),
         Command::Journal(command) => journal::run(&home, &command),
         Command::Status(arguments) => status::status(&home, &arguments),
         Command::StopLine(arguments) => status::stop_line(&home, &arguments),
-        Command::Completions { .. } => Ok(Outcome::Yes),
+        Command::Tls(command) => tls::run(&home, &command),
+        Command::Service(command) => service::run(&command),
+        // Done above: they need no home.
+        Command::Completions { .. } | Command::Front(_) => Ok(Outcome::Yes),
     }
 }
 

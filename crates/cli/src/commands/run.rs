@@ -1,23 +1,68 @@
-//! `palisade run`
+//! `palisade run`, and the process that it starts for the network.
 
-use std::time::Duration;
+use palisade_sandbox::{Plan, Profile, Table, harden_early, restrict_syscalls};
+use palisade_server::daemon::{self, Bound, RunOptions, Stages};
+use palisade_server::home::{Home, HomeError};
 
-use palisade_server::daemon::{self, RunOptions};
-use palisade_server::home::Home;
-
-use crate::arguments::RunArguments;
-use crate::failure::Failure;
+use super::secure;
+use crate::logging::LogFormat;
+use crate::run_arguments::{FrontArguments, RunArguments};
 use crate::{Done, Outcome, logging, output, unlock};
 
-pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
+pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
+    secure::start_clean(&arguments.allow_unhardened)?;
     logging::start(arguments.log_format);
-    let secret = unlock::secret_of(&home)?;
-    let options = RunOptions { listen: arguments.listen, metrics: arguments.metrics };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::CouldNot(format!("cannot start worker threads: {error}")))?;
-    let served = runtime.block_on(daemon::run(home, secret, options, |bound| {
+    let secret = unlock::secret_of(home)?;
+    let table = secure::table(home, &arguments.allow_unhardened)?;
+    let options = RunOptions {
+        listen: arguments.listen,
+        metrics: arguments.metrics,
+        front: Some(front_arguments(arguments.log_format, &table)),
+        measures: secure::rows(&table),
+    };
+    let plan = secure::plan_of_core(home)?;
+    daemon::run(home, secret, &options, Hardening { plan, table, profile: Profile::Core })?;
+    Ok(Outcome::Yes)
+}
+
+fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
+    let mut arguments = vec!["network-front".to_owned(), format!("--log-format={log_format}")];
+    let off = table.off().map(|row| format!("--allow-unhardened={}", row.measure));
+    arguments.extend(off);
+    arguments
+}
+
+/// The process that `run` starts for the network.
+pub(super) fn front(arguments: &FrontArguments) -> Done {
+    logging::start(arguments.log_format);
+    // The core has tried them on this machine, a moment ago.
+    let table = Table::without(&arguments.allow_unhardened);
+    daemon::front(Hardening { plan: Plan::default(), table, profile: Profile::Front })?;
+    Ok(Outcome::Yes)
+}
+
+/// What a process gives up, when its time has come.
+struct Hardening {
+    plan: Plan,
+    table: Table,
+    profile: Profile,
+}
+
+impl Stages for Hardening {
+    fn one_thread(&mut self) -> Result<(), HomeError> {
+        if self.profile == Profile::Core {
+            secure::report(&self.table);
+        }
+        harden_early(&self.plan, &self.table)
+            .map_err(|error| HomeError::CouldNot(error.to_string()))
+    }
+
+    fn everything_open(&mut self) -> Result<(), HomeError> {
+        restrict_syscalls(self.profile, &self.table)
+            .map_err(|error| HomeError::CouldNot(error.to_string()))
+    }
+
+    fn serving(&mut self, bound: Bound) {
         let announced = output::line(&format!(
             "palisade is ready: signing on {}, metrics and console on http://{}",
             bound.listen, bound.metrics
@@ -26,9 +71,5 @@ pub(super) fn run(home: Home, arguments: &RunArguments) -> Done {
             // The log has said it too; a guard does not stop because nobody reads.
             tracing::warn!(?failure, "standard output cannot be written");
         }
-    }));
-    // The ledger is closed by now; work that nobody waits for must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    served?;
-    Ok(Outcome::Yes)
+    }
 }

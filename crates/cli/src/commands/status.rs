@@ -1,6 +1,6 @@
 //! `palisade status` and `palisade stop-line`
 
-use palisade_server::admin::{Answer, Request};
+use palisade_server::admin::{Answer, MeasureRow, Request};
 use palisade_server::home::Home;
 
 use super::history;
@@ -33,7 +33,23 @@ pub(super) fn status(home: &Home, arguments: &JsonArguments) -> Done {
     for reason in &status.not_ready_because {
         output::line(&format!("          {reason}"))?;
     }
+    if let Some(line) = secure_mode(&status.measures) {
+        output::line(&line)?;
+    }
     Ok(Outcome::Yes)
+}
+
+/// How many measures are on, and which are not.
+fn secure_mode(measures: &[MeasureRow]) -> Option<String> {
+    let off = measures.iter().filter(|row| row.state != "on").map(|row| row.measure.as_str());
+    let off: Vec<&str> = off.collect();
+    match (measures.len(), off.as_slice()) {
+        (0, _) => None,
+        (all, []) => Some(format!("secure    all {all} measures are on")),
+        (all, off) => {
+            Some(format!("secure    {} measures are on; off: {}", all - off.len(), off.join(", ")))
+        }
+    }
 }
 
 pub(super) fn stop_line(home: &Home, arguments: &StopLineArguments) -> Done {

@@ -41,5 +41,5 @@ block() {
 ask_for_block() {
     block "$3" "$4" | curl --silent --max-time 20 --write-out '\n%{http_code}\n' \
         --header 'content-type: application/json' --data-binary @- \
-        "http://$(signing "$1")/api/v1/eth2/sign/$2" | sed 's/"message":"[^"]*",//'
+        "${SCHEME:-http}://$(signing "$1")/api/v1/eth2/sign/$2" | sed 's/"message":"[^"]*",//'
 }

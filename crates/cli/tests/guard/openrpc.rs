@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use palisade_protect::RefusalKind;
-use palisade_server::http::OPENRPC;
+use palisade_server::core::OPENRPC;
 use palisade_substrate::mmr_commitment;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ use crate::support::schema::check;
 const ECDSA_ALICE: &str = "0x020a1091341fe5664bfa1782d5e04779689068c916b04cb365ec3153755684d9a1";
 
 /// The router's own source.
-const ROUTER: &str = include_str!("../../../server/src/http/rpc.rs");
+const ROUTER: &str = include_str!("../../../server/src/core/rpc.rs");
 
 fn document() -> Value {
     serde_json::from_str(OPENRPC).unwrap()

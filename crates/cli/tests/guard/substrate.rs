@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use crate::support::Guard;
 use crate::support::home::TestHome;
 
-const GENESIS: &str = "0xabababababababababababababababababababababababababababababababab";
+pub(crate) const GENESIS: &str =
+    "0xabababababababababababababababababababababababababababababababab";
 const SLOT_MS: u64 = 60_000;
-pub(super) const SR25519_ALICE: &str =
+pub(crate) const SR25519_ALICE: &str =
     "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
-pub(super) const ED25519_ALICE: &str =
+pub(crate) const ED25519_ALICE: &str =
     "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
+/// A home with a chain and the development keys of each type.
 pub(super) fn home(past: &str) -> TestHome {
     let home = TestHome::with_keys(1);
     let slot_ms = SLOT_MS.to_string();
@@ -40,7 +42,7 @@ pub(super) fn home(past: &str) -> TestHome {
     home
 }
 
-pub(super) fn call(guard: &Guard, method: &str, params: Value) -> Value {
+pub(crate) fn call(guard: &Guard, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
     let answer = guard.request("POST", "/rpc", &[], &body.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -50,7 +52,7 @@ pub(super) fn call(guard: &Guard, method: &str, params: Value) -> Value {
 }
 
 #[track_caller]
-pub(super) fn refused(answer: &Value, number: i64, code: &str) {
+pub(crate) fn refused(answer: &Value, number: i64, code: &str) {
     assert_eq!(answer["error"]["code"], number, "{answer}");
     assert_eq!(answer["error"]["data"]["code"], code, "{answer}");
 }

@@ -9,7 +9,9 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::{Malformed, Reader, put_short_bytes};
-use crate::{Digest, Duty, Epoch, GrandpaStage, Intent, KeyId, Record, RefusalKind, Slot};
+use crate::{
+    Digest, Duty, Epoch, GrandpaStage, Intent, KeyId, Record, RefusalKind, Slot, Statement, Subject,
+};
 
 /// The head before the first entry.
 pub const GENESIS: Digest = Digest([0; 32]);
@@ -31,6 +33,7 @@ const HARMLESS: u8 = 4;
 const GRANDPA_VOTE: u8 = 5;
 const SEAL: u8 = 6;
 const BEEFY_VOTE: u8 = 7;
+const PARA_STATEMENT: u8 = 8;
 
 /// The fewest bytes that an event can take; bounds what a length field can make us reserve.
 const SMALLEST_EVENT: usize = 5;
@@ -214,6 +217,11 @@ fn put_intent(out: &mut Vec<u8>, intent: &Intent) {
             out.extend_from_slice(&set_id.to_le_bytes());
             out.extend_from_slice(&block.to_le_bytes());
         }
+        Duty::ParaStatement { subject, statement } => {
+            out.extend([PARA_STATEMENT, statement as u8]);
+            out.extend_from_slice(&subject.session.to_le_bytes());
+            out.extend_from_slice(&subject.candidate.0);
+        }
         Duty::Irrevocable => out.push(IRREVOCABLE),
         Duty::Harmless => out.push(HARMLESS),
     }
@@ -233,6 +241,10 @@ fn read_intent(reader: &mut Reader<'_>) -> Result<Intent, Malformed> {
         },
         SEAL => Duty::Seal { slot: Slot(reader.u64()?) },
         BEEFY_VOTE => Duty::BeefyVote { set_id: reader.u64()?, block: reader.u64()? },
+        PARA_STATEMENT => Duty::ParaStatement {
+            statement: Statement::from_byte(reader.byte()?).ok_or(Malformed)?,
+            subject: Subject { session: reader.u32()?, candidate: reader.digest()? },
+        },
         IRREVOCABLE => Duty::Irrevocable,
         HARMLESS => Duty::Harmless,
         _ => return Err(Malformed),

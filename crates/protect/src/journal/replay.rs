@@ -4,10 +4,14 @@
 //! admission, and only grows stricter; the first thing that does not hold ends the replay.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::entry::{Entry, EntryError, Event, GENESIS, chain};
-use crate::{Digest, KeyId, Record, Refusal, StopLine, SubstrateRecord, decide};
+use crate::{
+    Digest, Intent, KeyId, Record, Refusal, Stance, StopLine, Subject, SubstrateRecord,
+    decide_with_stance,
+};
 
 /// Walks a journal from its first entry and computes every record again.
 #[derive(Clone, Debug)]
@@ -17,6 +21,7 @@ pub struct Replay {
     first_time_unix_ms: Option<u64>,
     last_time_unix_ms: Option<u64>,
     records: BTreeMap<KeyId, Record>,
+    stances: BTreeMap<(KeyId, Subject), Stance>,
 }
 
 impl Default for Replay {
@@ -35,6 +40,7 @@ impl Replay {
             first_time_unix_ms: None,
             last_time_unix_ms: None,
             records: BTreeMap::new(),
+            stances: BTreeMap::new(),
         }
     }
 
@@ -68,6 +74,13 @@ impl Replay {
         &self.records
     }
 
+    /// What each key said of each candidate, as it must be after the entries so far, for the
+    /// sessions that it may still speak about.
+    #[must_use]
+    pub fn stances(&self) -> &BTreeMap<(KeyId, Subject), Stance> {
+        &self.stances
+    }
+
     /// Takes the next entry as it was stored, with the head stored beside it.
     ///
     /// # Errors
@@ -88,12 +101,7 @@ impl Replay {
 
     fn apply_event(&mut self, event: &Event) -> Result<(), ReplayError> {
         match *event {
-            Event::Permitted { key, intent } => {
-                let record = self.record(&key)?;
-                let next = decide(&record, &intent)
-                    .map_err(|refusal| ReplayError::AgainstTheRules(key, refusal))?;
-                self.records.insert(key, next);
-            }
+            Event::Permitted { key, intent } => self.permit(key, &intent)?,
             Event::Refused { key, .. } | Event::Retired { key } => {
                 self.record(&key)?;
             }
@@ -115,8 +123,35 @@ impl Replay {
         if before.merge_stricter(after) != Ok(after) {
             return Err(ReplayError::Lowered(key));
         }
-        self.records.insert(key, record);
+        self.keep(key, record);
         Ok(())
+    }
+
+    fn permit(&mut self, key: KeyId, intent: &Intent) -> Result<(), ReplayError> {
+        let record = self.record(&key)?;
+        let subject = intent.duty.subject().map(|subject| (key, subject));
+        let known = subject.and_then(|subject| self.stances.get(&subject).copied());
+        let decided = decide_with_stance(&record, known.unwrap_or_default(), intent);
+        let (next, stance) =
+            decided.map_err(|refusal| ReplayError::AgainstTheRules(key, refusal))?;
+        if let Some(subject) = subject {
+            self.stances.insert(subject, stance);
+        }
+        self.keep(key, next);
+        Ok(())
+    }
+
+    /// Takes the record over, and forgets what it lets nobody speak about any more.
+    fn keep(&mut self, key: KeyId, record: Record) {
+        let floor = record.session_floor();
+        let risen = floor != self.records.insert(key, record).and_then(|old| old.session_floor());
+        let Some(session) = floor.filter(|_| risen) else { return };
+        let from = |session| (key, Subject { session, candidate: Digest([0; 32]) });
+        let forgotten: Vec<_> =
+            self.stances.range(from(0)..from(session)).map(|(subject, _)| *subject).collect();
+        for subject in forgotten {
+            self.stances.remove(&subject);
+        }
     }
 
     fn record(&self, key: &KeyId) -> Result<Record, ReplayError> {

@@ -1,7 +1,9 @@
 //! The operator's stop-line: nothing at or above one bound, nothing below another.
 //!
 //! It stands above all other rules, also above the right to repeat the last message: a key that
-//! moves to another guard must fall silent here at a place that both sides know.
+//! moves to another guard must fall silent here at a place that both sides know. Only proposals and
+//! attestations have such a place; every other duty stands here by name, so that nobody adds one
+//! without a decision.
 
 use crate::{Bound, Duty, Evidence, Intent, Refusal, RefusalKind, StopLine};
 
@@ -21,7 +23,12 @@ fn reaches(asked: &Intent, bound: &Bound) -> bool {
     match asked.duty {
         Duty::Proposal { slot } => bound.slot <= slot,
         Duty::Attestation { source, target } => bound.epoch <= source.max(target),
-        _ => false,
+        Duty::GrandpaVote { .. }
+        | Duty::Seal { .. }
+        | Duty::BeefyVote { .. }
+        | Duty::ParaStatement { .. }
+        | Duty::Irrevocable
+        | Duty::Harmless => false,
     }
 }
 
@@ -30,6 +37,11 @@ fn is_below(asked: &Intent, bound: &Bound) -> bool {
         Duty::Proposal { slot } => slot < bound.slot,
         // The source of a vote lies some epochs before its target, so only the target counts.
         Duty::Attestation { target, .. } => target < bound.epoch,
-        _ => false,
+        Duty::GrandpaVote { .. }
+        | Duty::Seal { .. }
+        | Duty::BeefyVote { .. }
+        | Duty::ParaStatement { .. }
+        | Duty::Irrevocable
+        | Duty::Harmless => false,
     }
 }

@@ -10,23 +10,34 @@
 //!
 //! A jump is bounded, so that one message of a broken node cannot use up a key's whole future.
 
+use super::statement;
 use crate::substrate::{
     BeefyVote, GrandpaStage, GrandpaVote, Seal, SubstrateHistory, SubstrateRecord,
 };
-use crate::{Duty, Evidence, Intent, Refusal, RefusalKind, Slot};
+use crate::{Duty, Evidence, Intent, Refusal, RefusalKind, Slot, Stance};
 
-/// Sets that one step may skip. A set lasts hours; this many last more than a year.
-const MAX_SET_ID_STEP: u64 = 1 << 14;
+/// Sets, or sessions, that one step may skip. One lasts hours; this many last more than a year.
+pub(super) const MAX_SET_ID_STEP: u64 = 1 << 14;
 /// Rounds or blocks that one step may skip: at one a second, half a year.
 const MAX_ROUND_STEP: u64 = 1 << 24;
 
-pub(super) fn decide(record: &SubstrateRecord, asked: &Intent) -> Result<SubstrateRecord, Refusal> {
+pub(super) fn decide(
+    record: &SubstrateRecord,
+    mut stance: Stance,
+    asked: &Intent,
+) -> Result<(SubstrateRecord, Stance), Refusal> {
     let refuse = |kind, evidence| Err(Refusal { kind, asked: *asked, evidence });
     let history = match (asked.duty, record.history) {
-        (Duty::Irrevocable | Duty::Harmless, _) => return Ok(*record),
+        (Duty::Irrevocable | Duty::Harmless, _) => return Ok((*record, stance)),
         (
-            Duty::Seal { .. } | Duty::GrandpaVote { .. } | Duty::BeefyVote { .. },
-            SubstrateHistory::Seals(_) | SubstrateHistory::Grandpa(_) | SubstrateHistory::Beefy(_),
+            Duty::Seal { .. }
+            | Duty::GrandpaVote { .. }
+            | Duty::BeefyVote { .. }
+            | Duty::ParaStatement { .. },
+            SubstrateHistory::Seals(_)
+            | SubstrateHistory::Grandpa(_)
+            | SubstrateHistory::Beefy(_)
+            | SubstrateHistory::Statements(_),
         ) if record.awaits_floor => {
             return refuse(RefusalKind::AwaitsFloor, Evidence::Request);
         }
@@ -48,9 +59,15 @@ pub(super) fn decide(record: &SubstrateRecord, asked: &Intent) -> Result<Substra
             let vote = BeefyVote { set_id, block, digest: Some(asked.digest) };
             SubstrateHistory::Beefy(Some(decide_beefy(last, vote, asked)?))
         }
+        (Duty::ParaStatement { subject, statement }, SubstrateHistory::Statements(floor)) => {
+            let said = (subject, statement);
+            let (floor, next) = statement::decide(floor, stance, said, asked)?;
+            stance = next;
+            SubstrateHistory::Statements(Some(floor))
+        }
         _ => return refuse(RefusalKind::DutyOfAnotherChain, Evidence::Request),
     };
-    Ok(SubstrateRecord { history, ..*record })
+    Ok((SubstrateRecord { history, ..*record }, stance))
 }
 
 fn decide_seal(last: Option<Seal>, slot: Slot, asked: &Intent) -> Result<Seal, Refusal> {

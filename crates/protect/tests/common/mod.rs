@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    Attestation, Bound, Digest, Duty, Epoch, EthereumRecord, Intent, KeyId, Ledger, Proposal,
-    Record, Slot, StopLine,
+    Attestation, Bound, Changes, Digest, Duty, Epoch, EthereumRecord, Intent, KeyId, Ledger,
+    Proposal, Record, Slot, Stance, StopLine, Subject,
 };
 
 pub(crate) fn key(number: u8) -> KeyId {
@@ -105,7 +105,7 @@ impl Random {
 pub(crate) enum Call {
     Load(KeyId),
     LoadFailed(KeyId),
-    Persist(BTreeMap<KeyId, Record>, Vec<Event>),
+    Persist(Changes, Vec<Event>),
     PersistFailed,
     Defer(Event),
 }
@@ -117,6 +117,7 @@ pub(crate) struct Broken(pub(crate) usize);
 #[derive(Default)]
 pub(crate) struct RecordingLedger {
     pub(crate) records: BTreeMap<KeyId, Record>,
+    pub(crate) stances: BTreeMap<(KeyId, Subject), Stance>,
     pub(crate) calls: Vec<Call>,
     pub(crate) fail_at: Option<usize>,
     operations: usize,
@@ -142,11 +143,11 @@ impl RecordingLedger {
         self.operations
     }
 
-    pub(crate) fn persists(&self) -> Vec<(&BTreeMap<KeyId, Record>, &Vec<Event>)> {
+    pub(crate) fn persists(&self) -> Vec<(&Changes, &Vec<Event>)> {
         let mut persists = Vec::new();
         for call in &self.calls {
-            if let Call::Persist(records, events) = call {
-                persists.push((records, events));
+            if let Call::Persist(changes, events) = call {
+                persists.push((changes, events));
             }
         }
         persists
@@ -168,18 +169,20 @@ impl Ledger for RecordingLedger {
         allowed.map(|()| self.records.get(key).copied())
     }
 
-    fn persist(
-        &mut self,
-        records: &BTreeMap<KeyId, Record>,
-        events: Vec<Event>,
-    ) -> Result<(), Broken> {
+    fn stance(&mut self, key: &KeyId, subject: &Subject) -> Result<Stance, Broken> {
+        self.operate()?;
+        Ok(self.stances.get(&(*key, *subject)).copied().unwrap_or_default())
+    }
+
+    fn persist(&mut self, changes: &Changes, events: Vec<Event>) -> Result<(), Broken> {
         if let Err(broken) = self.operate() {
             self.dead = true;
             self.calls.push(Call::PersistFailed);
             return Err(broken);
         }
-        self.records.extend(records);
-        self.calls.push(Call::Persist(records.clone(), events));
+        self.records.extend(&changes.records);
+        self.stances.extend(&changes.stances);
+        self.calls.push(Call::Persist(changes.clone(), events));
         Ok(())
     }
 

@@ -125,6 +125,7 @@ fn status(parts: &Parts<'_>) -> Result<Answer, AdminError> {
         not_ready_because,
         journal_entries,
         journal_head: head.to_string(),
+        measures: Vec::new(),
     }))
 }
 

@@ -17,6 +17,7 @@ mod past;
 mod session_history;
 mod sessions;
 pub mod socket;
+mod status;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,7 @@ pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs
 pub use sessions::{
     SessionFloor, SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret,
 };
+pub use status::{MeasureRow, Status};
 
 use crate::engine::{Engine, Keychain};
 
@@ -211,29 +213,6 @@ pub enum Answer {
     },
 }
 
-/// The state of a home.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Status {
-    /// The network's name.
-    pub network: String,
-    /// The pinned genesis validators root, once known.
-    pub genesis_validators_root: Option<String>,
-    /// Keys in the vault.
-    pub keys: usize,
-    /// Records in the ledger; at least one for each key.
-    pub records: usize,
-    /// Whether a guard runs on this home.
-    pub running: bool,
-    /// Whether every key is usable and the store can be written.
-    pub ready: bool,
-    /// What is missing for that.
-    pub not_ready_because: Vec<String>,
-    /// Entries in the journal.
-    pub journal_entries: u64,
-    /// The digest to keep elsewhere.
-    pub journal_head: String,
-}
-
 /// One key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeyRow {
@@ -283,6 +262,7 @@ pub struct Administrator {
     vault: Arc<Mutex<Vault>>,
     configured_keys: Arc<AtomicUsize>,
     engine: Arc<Engine>,
+    measures: Vec<MeasureRow>,
 }
 
 impl Administrator {
@@ -290,7 +270,19 @@ impl Administrator {
     #[must_use]
     pub fn new(ledger: LedgerHandle, vault: Vault, engine: Arc<Engine>) -> Self {
         let configured_keys = Arc::new(AtomicUsize::new(vault.len()));
-        Self { ledger, vault: Arc::new(Mutex::new(vault)), configured_keys, engine }
+        Self {
+            ledger,
+            vault: Arc::new(Mutex::new(vault)),
+            configured_keys,
+            engine,
+            measures: Vec::new(),
+        }
+    }
+
+    /// The same, of a process that took these measures.
+    #[must_use]
+    pub fn with_measures(self, measures: Vec<MeasureRow>) -> Self {
+        Self { measures, ..self }
     }
 
     /// Does one thing between two commits.
@@ -323,7 +315,11 @@ impl Administrator {
             }
             answer
         };
-        self.ledger.call(run).map_err(|error| AdminError::store(&error))?
+        let mut answer = self.ledger.call(run).map_err(|error| AdminError::store(&error))??;
+        if let Answer::Status(status) = &mut answer {
+            status.measures.clone_from(&self.measures);
+        }
+        Ok(answer)
     }
 
     /// The lowest line of any key at or above which nothing is signed.

@@ -84,6 +84,9 @@ pub struct SessionRow {
     pub last_slot: Option<u64>,
     /// The highest set, and the round or block in it.
     pub last_place: Option<(u64, u64)>,
+    /// The first session that a key of type `para` may still speak about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_session: Option<u32>,
 }
 
 /// An import whose slow part is done.
@@ -116,6 +119,7 @@ pub(super) fn row(record: &SubstrateRecord) -> SessionRow {
         awaits_floor: record.awaits_floor,
         last_slot,
         last_place,
+        first_session: Record::Substrate(*record).session_floor(),
     }
 }
 
@@ -326,7 +330,7 @@ pub(super) fn held(parts: &Parts<'_>, typed: &str) -> impl Iterator<Item = Sessi
 }
 
 /// Seals start from the clock; a place of these is told by no clock.
-const FLOOR_TYPES: [KeyType; 2] = [KeyType::GRANDPA, KeyType::BEEFY];
+const FLOOR_TYPES: [KeyType; 3] = [KeyType::GRANDPA, KeyType::BEEFY, KeyType::PARACHAIN];
 
 /// Ends the waiting of a key of unknown past: what lies up to the floor counts as signed.
 pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<Answer, AdminError> {
@@ -336,8 +340,8 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
     let Some((id, Record::Substrate(record))) = known else {
         return Err(AdminError::usage(
             "unknown-key",
-            "this home holds no key of type gran or beef with that public key; `palisade keys \
-             list` shows those that it holds, and seals need no floor",
+            "this home holds no key of type gran, beef or para with that public key; `palisade \
+             keys list` shows those that it holds, and seals need no floor",
         ));
     };
     let (set_id, number) = (floor.set_id, floor.number);
@@ -348,6 +352,7 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
         SubstrateHistory::Beefy(_) => {
             SubstrateHistory::Beefy(Some(BeefyVote { set_id, block: number, digest: None }))
         }
+        SubstrateHistory::Statements(_) => SubstrateHistory::Statements(Some(session(floor)?)),
         _ => {
             let message = "a record of a key with places has none";
             return Err(AdminError::could_not("internal-error", message));
@@ -355,4 +360,14 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
     };
     parts.store.set_floor(&id, history).map_err(|error| AdminError::store(&error))?;
     Ok(Answer::FloorSet)
+}
+
+/// The first session that a key of type `para` may speak about: sessions have no rounds.
+fn session(floor: &SessionFloor) -> Result<u32, AdminError> {
+    let session = u32::try_from(floor.set_id).ok().filter(|_| floor.number == 0);
+    session.ok_or_else(|| {
+        let message = "for a key of type para, the set is the first session that it may speak \
+                       about, below 2^32, and the number is 0";
+        AdminError::usage("bad-floor", message)
+    })
 }

@@ -172,6 +172,10 @@ fn remedy(kind: RefusalKind) -> &'static str {
         RefusalKind::SourceAfterTarget => {
             "no correct validator client asks for this; look at its log"
         }
+        RefusalKind::ContradictoryStatement => {
+            "look for a second node with the same key, and at the node's log: one of the two \
+             statements is wrong, and the chain may punish it"
+        }
         RefusalKind::DutyOfAnotherChain => "point the client at the guard of its own chain",
         RefusalKind::AwaitsFloor => {
             "Say from where the key may sign: `palisade keys floor PUBKEY --set-id N --number N`"

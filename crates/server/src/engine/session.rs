@@ -5,17 +5,18 @@
 //! permit.
 //!
 //! Invariants: a seal is given only for a header that was announced whole, so that a hash alone is
-//! never signed; a key signs for the chain that its record names and for no other; whatever is
-//! asked is counted, and what is not signed is told in the log and on the console.
+//! never signed; a statement on several candidates is signed only when each of them is permitted; a
+//! key signs for the chain that its record names and for no other; whatever is asked is counted,
+//! and what is not signed is told in the log and on the console.
 
 use std::fmt;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use palisade_keys::SessionSignature;
-use palisade_protect::{BabeVrf, Digest, Duty, KeyType, Refusal, Slot};
+use palisade_protect::{BabeVrf, Digest, Duty, Intent, KeyType, Permit, Refusal, Slot};
 use palisade_substrate::{
-    Chain, Engine as Consensus, Judged, PayloadError, Window, announcement, babe_vrf,
-    beefy_commitment, grandpa_vote, ownership,
+    Chain, Engine as Consensus, Judged, JudgedParts, PayloadError, Window, announcement,
+    authority_record, babe_vrf, beefy_commitment, grandpa_vote, ownership, para_statement,
 };
 
 use super::recent::Asked;
@@ -43,6 +44,10 @@ pub enum SessionDuty<'a> {
     BabeVrf(BabeVrf),
     /// Sign this BEEFY commitment.
     BeefyCommitment(&'a [u8]),
+    /// Say this of parachains.
+    ParaStatement(&'a [u8]),
+    /// Sign this record of authority discovery.
+    AuthorityRecord(&'a [u8]),
     /// Prove to this account that the key is here.
     Ownership(&'a [u8]),
 }
@@ -57,6 +62,8 @@ pub enum SessionDenial {
     NotAnnounced(Digest),
     /// The chain of the key is not in `palisade.toml`, or was added since the guard started.
     UnknownChain(Digest),
+    /// The operator has not said where the validators of this chain may say that they are.
+    NoDiscoveryPolicy(String),
     /// The key was asked for too many draws within one slot.
     TooManyDraws,
     /// As for every other duty.
@@ -76,6 +83,8 @@ impl SessionDuty<'_> {
             Self::GrandpaVote(_) => &[KeyType::GRANDPA],
             Self::BabeVrf(_) => &[KeyType::BABE],
             Self::BeefyCommitment(_) => &[KeyType::BEEFY],
+            Self::ParaStatement(_) => &[KeyType::PARACHAIN],
+            Self::AuthorityRecord(_) => &[KeyType::AUTHORITY_DISCOVERY],
             Self::Ownership(_) => &KeyType::ALL,
         }
     }
@@ -94,6 +103,8 @@ impl SessionDuty<'_> {
             Self::GrandpaVote(_) => "grandpa-vote",
             Self::BabeVrf(_) => "babe-vrf",
             Self::BeefyCommitment(_) => "beefy-commitment",
+            Self::ParaStatement(_) => "para-statement",
+            Self::AuthorityRecord(_) => "authority-record",
             Self::Ownership(_) => "ownership-proof",
         }
     }
@@ -201,6 +212,16 @@ impl Engine {
             SessionDuty::BeefyCommitment(bytes) => {
                 self.authorise_and_sign(&keychain, &key, beefy_commitment(bytes, chain)?).await
             }
+            SessionDuty::ParaStatement(payload) => {
+                self.authorise_and_sign_parts(&keychain, &key, para_statement(payload)?).await
+            }
+            SessionDuty::AuthorityRecord(payload) => {
+                let policy = chain.discovery.as_ref();
+                let policy =
+                    policy.ok_or_else(|| SessionDenial::NoDiscoveryPolicy(chain.name.clone()))?;
+                let judged = authority_record(payload, policy, unix_ms())?;
+                self.authorise_and_sign(&keychain, &key, judged).await
+            }
             SessionDuty::BabeVrf(input) => {
                 let now = present(chain);
                 Window::VRF.check(Slot(input.slot), now)?;
@@ -221,16 +242,42 @@ impl Engine {
         key: &SessionKey,
         judged: Judged<'_>,
     ) -> Result<Signed, SessionDenial> {
-        let permit = self
-            .authorise(vec![(key.id, judged.intent)])
-            .await?
-            .pop()
-            .ok_or_else(|| Denial::bug("the ledger answered nothing"))?
-            .map_err(Denial::from)?;
+        let permit = self.permits(key, vec![judged.intent]).await?.pop();
+        let permit = permit.ok_or_else(|| Denial::bug("the ledger answered nothing"))?;
         let signed =
             keychain.ring().sign_message(permit, &key.public_key, key.key_type, &judged.message);
         let signature = signed.map_err(Denial::from)?;
         Ok(Signed { signature, duty: judged.intent.duty })
+    }
+
+    async fn authorise_and_sign_parts(
+        &self,
+        keychain: &Keychain,
+        key: &SessionKey,
+        judged: JudgedParts<'_>,
+    ) -> Result<Signed, SessionDenial> {
+        let JudgedParts { intents, message } = judged;
+        if let [intent] = *intents {
+            return self.authorise_and_sign(keychain, key, Judged { intent, message }).await;
+        }
+        let first = intents.first().ok_or_else(|| Denial::bug("a statement on nothing"))?;
+        let duty = first.duty;
+        let permits = self.permits(key, intents).await?;
+        let ring = keychain.ring();
+        let signed = ring.sign_message_in_parts(permits, &key.public_key, key.key_type, &message);
+        Ok(Signed { signature: signed.map_err(Denial::from)?, duty })
+    }
+
+    /// A permit for each intent, in one commit, or the first denial. What was permitted beside a
+    /// denial stays recorded, which only makes the record stricter.
+    async fn permits(
+        &self,
+        key: &SessionKey,
+        intents: Vec<Intent>,
+    ) -> Result<Vec<Permit>, SessionDenial> {
+        let batch = intents.into_iter().map(|intent| (key.id, intent)).collect();
+        let authorised = self.authorise(batch).await?.into_iter();
+        authorised.map(|answer| answer.map_err(|denied| Denial::from(denied).into())).collect()
     }
 
     /// How many session keys are for a chain that this guard does not know.
@@ -262,8 +309,12 @@ pub(super) fn text_of(public_key: &[u8]) -> String {
 }
 
 fn present(chain: &Chain) -> Slot {
+    chain.slot_at(unix_ms())
+}
+
+fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    chain.slot_at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl SessionDenial {
@@ -282,6 +333,7 @@ impl SessionDenial {
             Self::Payload(error) => error.code(),
             Self::NotAnnounced(_) => "block-not-announced",
             Self::UnknownChain(_) => "unknown-chain",
+            Self::NoDiscoveryPolicy(_) => "no-discovery-policy",
             Self::TooManyDraws => "too-many-draws",
             Self::Other(denial) => denial.code(),
         }
@@ -313,6 +365,12 @@ impl fmt::Display for SessionDenial {
                 f,
                 "the key is for the chain with genesis hash {genesis}, which this guard does not \
                  know; add it with `palisade chain add` and restart the guard"
+            ),
+            Self::NoDiscoveryPolicy(chain) => write!(
+                f,
+                "refused: nothing says where validators of chain {chain} may say that they are; \
+                 add [chain.authority_discovery] with the node's peer id and addresses to \
+                 palisade.toml and restart the guard"
             ),
             Self::TooManyDraws => f.write_str(
                 "refused: the key was asked for too many draws within one slot; look for a node \

@@ -34,12 +34,12 @@ enum Collected {
 /// What all long bodies that are held at a time may take together. Counted as they arrive: what is
 /// only announced takes nothing from others.
 #[derive(Clone)]
-pub struct BodyBudget(Arc<Semaphore>);
+pub(crate) struct BodyBudget(Arc<Semaphore>);
 
 impl BodyBudget {
     /// Room for 16 bodies of the longest kind, and for 64 MiB at least.
     #[must_use]
-    pub fn new(max_body_bytes: usize) -> Self {
+    pub(crate) fn new(max_body_bytes: usize) -> Self {
         let bytes = max_body_bytes.saturating_mul(16).max(64 << 20);
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }

@@ -3,30 +3,28 @@
 //! Rendered here, works without scripts, and its content security policy allows nothing but its own
 //! style sheet. Everything that came from outside is escaped by the template.
 
-use std::time::SystemTime;
-
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
-use palisade_protect::Duty;
 
-use super::Shared;
-use super::reply::forbidden_by;
-use crate::engine::{Decision, Verdict};
+use super::{Shared, reply};
+use crate::core::{ConsoleState, DecisionRow};
+use crate::link::message::{Question, Reply};
+use crate::policy::Presented;
 
 const STYLE: &str = include_str!("console.css");
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
                                        form-action 'none'; frame-ancestors 'none'";
 
-/// Keys shown on the page; a guard can hold 100,000.
-const KEYS_SHOWN: usize = 100;
-
 /// `GET /`
 pub(super) async fn page(State(shared): State<Shared>) -> Response {
-    let missing = shared.readiness.missing().await;
-    let page = render(&shared, &missing).into_string();
+    let state = match shared.core.ask(&Presented::default(), Question::Console).await {
+        Reply::Console(state) => state,
+        answer => return reply::of(answer),
+    };
+    let page = render(&state).into_string();
     (
         [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -43,7 +41,7 @@ pub(super) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
-fn render(shared: &Shared, missing: &[String]) -> Markup {
+fn render(state: &ConsoleState) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -57,13 +55,13 @@ fn render(shared: &Shared, missing: &[String]) -> Markup {
             body {
                 header {
                     h1 { "Palisade guard" }
-                    (readiness(missing))
+                    (readiness(&state.missing))
                 }
                 main {
-                    (summary(shared))
-                    (refusals(&shared.engine.recent().denied()))
-                    (duties(&shared.engine.recent().signed()))
-                    (keys(shared))
+                    (summary(state))
+                    (refusals(&state.denied))
+                    (duties(&state.signed))
+                    (keys(state))
                 }
                 footer { "The page renews itself every 12 seconds. Times are since the event." }
             }
@@ -81,35 +79,32 @@ fn readiness(missing: &[String]) -> Markup {
     }
 }
 
-fn summary(shared: &Shared) -> Markup {
-    let engine = &shared.engine;
-    let quantile = |share: f64| match engine.metrics().latency_quantile(share) {
+fn summary(state: &ConsoleState) -> Markup {
+    let latency = |microseconds: Option<u64>| match microseconds {
         None => "–".to_owned(),
-        Some(seconds) if seconds.is_finite() => format!("≤ {:.1} ms", seconds * 1_000.0),
-        Some(_) => "> 2.5 s".to_owned(),
+        Some(u64::MAX) => "> 2.5 s".to_owned(),
+        Some(microseconds) => format!("≤ {:.1} ms", microseconds as f64 / 1_000.0),
     };
-    let root = engine
-        .genesis_validators_root()
-        .map_or_else(|| "not learned yet".to_owned(), |root| root.to_string());
+    let root = state.genesis_validators_root.as_deref().unwrap_or("not learned yet");
     html! {
         section aria-label="Summary" {
             dl {
-                div { dt { "Network" } dd { (engine.network().name) } }
+                div { dt { "Network" } dd { (state.network) } }
                 div {
                     dt { "Genesis validators root" }
                     dd.mono { (root) }
                 }
-                div { dt { "Keys" } dd id="key-count" { (engine.keychain().len()) } }
-                div { dt { "Latency, half of all" } dd { (quantile(0.5)) } }
-                div { dt { "Latency, 99 of 100" } dd { (quantile(0.99)) } }
-                div { dt { "Waiting for the ledger" } dd { (engine.ledger().queue_depth()) } }
-                div { dt { "Durable commits" } dd { (engine.ledger().statistics().commits) } }
+                div { dt { "Keys" } dd id="key-count" { (state.key_count) } }
+                div { dt { "Latency, half of all" } dd { (latency(state.latency_half_us)) } }
+                div { dt { "Latency, 99 of 100" } dd { (latency(state.latency_99_us)) } }
+                div { dt { "Waiting for the ledger" } dd { (state.ledger_queue) } }
+                div { dt { "Durable commits" } dd { (state.commits) } }
             }
         }
     }
 }
 
-fn refusals(decisions: &[Decision]) -> Markup {
+fn refusals(decisions: &[DecisionRow]) -> Markup {
     html! {
         section id="refusals" {
             h2 { "Not signed" }
@@ -132,23 +127,24 @@ fn refusals(decisions: &[Decision]) -> Markup {
     }
 }
 
-fn refusal_row(decision: &Decision) -> Markup {
-    let Verdict::Denied { code, message, refusal } = &decision.verdict else { return html! {} };
+fn refusal_row(decision: &DecisionRow) -> Markup {
     html! {
         tr {
-            td { (ago(decision.time)) }
+            td { (ago(decision.ago_s)) }
             td { (decision.client) }
-            td.mono { (short(&decision.asked.public_key)) }
-            td { (decision.asked.kind) " " (place(decision.asked.duty.as_ref())) }
-            td { span.code { (code) } br; (message) }
-            td.mono {
-                @if let Some(refusal) = refusal { (forbidden_by(refusal).to_string()) }
+            td.mono { (short(&decision.public_key)) }
+            td { (decision.duty) }
+            td {
+                span.code { (decision.code.as_deref().unwrap_or_default()) }
+                br;
+                (decision.message.as_deref().unwrap_or_default())
             }
+            td.mono { (decision.evidence.as_deref().unwrap_or_default()) }
         }
     }
 }
 
-fn duties(decisions: &[Decision]) -> Markup {
+fn duties(decisions: &[DecisionRow]) -> Markup {
     html! {
         section id="duties" {
             h2 { "Last duties" }
@@ -160,13 +156,10 @@ fn duties(decisions: &[Decision]) -> Markup {
                     tbody {
                         @for decision in decisions {
                             tr {
-                                td { (ago(decision.time)) }
+                                td { (ago(decision.ago_s)) }
                                 td { (decision.client) }
-                                td.mono { (short(&decision.asked.public_key)) }
-                                td {
-                                    (decision.asked.kind) " "
-                                    (place(decision.asked.duty.as_ref()))
-                                }
+                                td.mono { (short(&decision.public_key)) }
+                                td { (decision.duty) }
                             }
                         }
                     }
@@ -176,43 +169,26 @@ fn duties(decisions: &[Decision]) -> Markup {
     }
 }
 
-fn keys(shared: &Shared) -> Markup {
-    let keychain = shared.engine.keychain();
-    let validators = keychain.public_keys().map(|key| (key.to_string(), None));
-    // A session key that is for several types stands here once for each.
-    let sessions = keychain.sessions().iter();
-    let sessions = sessions.map(|key| (key.public_key.to_string(), Some(key.key_type)));
-    let rows = keychain.public_keys().count() + keychain.sessions().len();
+fn keys(state: &ConsoleState) -> Markup {
     html! {
         section id="keys" {
             h2 { "Keys" }
-            @if keychain.is_empty() {
+            @if state.keys.is_empty() {
                 p.empty {
                     "This guard holds no key. Add one with " code { "palisade keys import" } "."
                 }
             } @else {
                 ul.mono {
-                    @for (key, key_type) in validators.chain(sessions).take(KEYS_SHOWN) {
-                        li { (key) @if let Some(key_type) = key_type { " " (key_type) } }
-                    }
+                    @for key in &state.keys { li { (key) } }
                 }
-                @if rows > KEYS_SHOWN {
-                    p { "… and " (rows - KEYS_SHOWN) " more: " code { "palisade keys list" } }
+                @if state.keys.len() < state.key_rows {
+                    p {
+                        "… and " (state.key_rows - state.keys.len()) " more: "
+                        code { "palisade keys list" }
+                    }
                 }
             }
         }
-    }
-}
-
-fn place(duty: Option<&Duty>) -> String {
-    match duty {
-        Some(Duty::Proposal { slot } | Duty::Seal { slot }) => format!("slot {slot}"),
-        Some(Duty::Attestation { source, target }) => format!("epochs {source} → {target}"),
-        Some(Duty::GrandpaVote { stage, set_id, round }) => {
-            format!("{stage}, set {set_id}, round {round}")
-        }
-        Some(Duty::BeefyVote { set_id, block }) => format!("set {set_id}, block {block}"),
-        _ => String::new(),
     }
 }
 
@@ -220,8 +196,7 @@ fn short(key: &str) -> String {
     key.chars().take(12).chain(['…']).collect()
 }
 
-fn ago(time: SystemTime) -> String {
-    let seconds = time.elapsed().map_or(0, |passed| passed.as_secs());
+fn ago(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -1,4 +1,4 @@
-//! Alive, ready, and the numbers.
+//! Alive, ready, and the numbers: the metrics listener, and what is open to all.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,6 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::{Shared, reply};
+use crate::link::message::{Question, Reply};
+use crate::policy::Presented;
+
+/// How OpenMetrics text ends.
+const END: &str = "# EOF\n";
 
 /// `GET /upcheck`, as Web3Signer answers it.
 pub(super) async fn upcheck() -> &'static str {
@@ -20,7 +25,10 @@ pub(super) async fn healthz() -> Response {
 
 /// `GET /readyz`: 200 only when the guard can do all that it is configured for.
 pub(super) async fn readyz(State(shared): State<Shared>) -> Response {
-    let missing = shared.readiness.missing().await;
+    let missing = match shared.core.ask(&Presented::default(), Question::Readiness).await {
+        Reply::Missing(missing) => missing,
+        answer => return reply::of(answer),
+    };
     if missing.is_empty() {
         return Json(json!({ "ready": true })).into_response();
     }
@@ -31,47 +39,20 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
-/// `GET /healthcheck`, in Web3Signer's form.
-pub(super) async fn healthcheck(State(shared): State<Shared>) -> Response {
-    let missing = shared.readiness.missing().await;
-    let up = |good: bool| if good { "UP" } else { "DOWN" };
-    let keys = shared.engine.keychain().len();
-    let failed = shared.administrator.configured_keys().saturating_sub(keys);
-    let body = json!({
-        "status": up(missing.is_empty()),
-        "outcome": up(missing.is_empty()),
-        "checks": [
-            { "id": "default-check", "status": "UP" },
-            {
-                "id": "slashing-protection-db-health-check",
-                "status": up(shared.engine.ledger().is_writable()),
-            },
-            {
-                "id": "keys-check",
-                "status": up(failed == 0),
-                "data": { "keys-loaded": keys, "error-count": failed },
-            },
-        ],
-        "message": missing.join("; "),
-    });
-    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(body)).into_response()
-}
-
-/// `GET /metrics`
+/// `GET /metrics`: the core's series, then the front's own.
 pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
-    let missing = shared.readiness.missing().await;
-    shared.readiness.observe(&missing);
-    match shared.engine.metrics().encode() {
-        Ok(text) => (
-            [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-            text,
-        )
-            .into_response(),
-        Err(_) => reply::error(
+    let text = match shared.core.ask(&Presented::default(), Question::Metrics).await {
+        Reply::Metrics(text) => text,
+        answer => return reply::of(answer),
+    };
+    let Ok(own) = shared.metrics.encode() else {
+        return reply::error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal-error",
             "the metrics could not be written",
-        ),
-    }
+        );
+    };
+    let text = format!("{}{own}", text.strip_suffix(END).unwrap_or(&text));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

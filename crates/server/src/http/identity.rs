@@ -1,10 +1,9 @@
 //! Who is asking: the gate that every request of the signing listener passes first.
 //!
-//! Invariants: a handler sees a request only together with the recognised client, and with a body
-//! that was read whole; a connection whose request was turned away here is closed, so that
-//! strangers do not hold connections; what a web page in a browser sends is never served.
-
-use std::sync::Arc;
+//! Invariants: a handler sees a request only together with what its client presented, and with a
+//! body that was read whole; a connection whose request was turned away here is closed, so that
+//! strangers do not hold connections; what a web page in a browser sends is never served. This gate
+//! only keeps strangers' bodies out: what a client may ask is judged by the core.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -13,11 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, body, reply};
-use crate::policy::{Client, Fingerprint, Presented};
-
-/// The recognised client, as an extension of the request.
-#[derive(Clone)]
-pub(super) struct RecognisedClient(pub Arc<Client>);
+use crate::policy::{Fingerprint, Presented, recognise};
 
 /// The certificate that the connection showed, if any; put there by the listener.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +28,8 @@ pub(super) async fn guard_request(
 ) -> Response {
     let response = match admit(&shared, &request) {
         Ok(Admitted::Stranger) => serve_stranger(&shared, request, next).await,
-        Ok(Admitted::Client(client)) => {
-            request.extensions_mut().insert(RecognisedClient(client));
+        Ok(Admitted::Client(presented)) => {
+            request.extensions_mut().insert(presented);
             match body::read(&shared, request).await {
                 Ok((request, room)) => {
                     let response = next.run(request).await;
@@ -49,7 +44,7 @@ pub(super) async fn guard_request(
             closing(response)
         }
     };
-    shared.engine.metrics().observe_response(response.status().as_u16());
+    shared.metrics.observe_response(response.status().as_u16());
     response
 }
 
@@ -58,7 +53,7 @@ async fn serve_stranger(shared: &Shared, request: Request, next: Next) -> Respon
     let (parts, body) = request.into_parts();
     let mut empty = Request::from_parts(parts.clone(), Body::empty());
     body::forget(shared, Request::from_parts(parts, body)).await;
-    empty.extensions_mut().insert(RecognisedClient(Arc::new(Client::nobody())));
+    empty.extensions_mut().insert(Presented::default());
     closing(next.run(empty).await)
 }
 
@@ -68,7 +63,7 @@ fn closing(mut response: Response) -> Response {
 }
 
 enum Admitted {
-    Client(Arc<Client>),
+    Client(Presented),
     /// Not recognised, but the path is open to all.
     Stranger,
 }
@@ -80,9 +75,8 @@ fn admit(shared: &Shared, request: &Request) -> Result<Admitted, Response> {
     let presented = presented(request).map_err(|()| {
         reply::unauthorised("credential-wrong", "the Authorization header must be `Bearer TOKEN`")
     })?;
-    let policy = shared.engine.policy();
-    match policy.recognise(&presented) {
-        Ok(client) => Ok(Admitted::Client(Arc::clone(client))),
+    match recognise(&shared.gate.borrow(), &presented) {
+        Ok(_) => Ok(Admitted::Client(presented)),
         Err(_) if OPEN_PATHS.contains(&request.uri().path()) => Ok(Admitted::Stranger),
         Err(not_recognised) => Err(not_recognised.into_response()),
     }

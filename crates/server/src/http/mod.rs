@@ -4,18 +4,14 @@
 //! Invariants: every answer that is not 200 or 202 is JSON with a message and a code; a request's
 //! body is bounded in size and time before anything looks at it; bodies are never logged.
 
+mod ask;
 mod body;
 mod console;
 mod health;
 mod identity;
-mod key_manager;
-mod reload;
+mod metrics;
 mod reply;
-mod rpc;
-mod rpc_generate;
-mod rpc_message;
 mod rpc_socket;
-mod sign;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,58 +21,61 @@ use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use tokio::sync::watch;
 
-pub use body::BodyBudget;
+pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
-pub use reload::Reloader;
-pub use reply::ErrorBody;
-pub use rpc::OPENRPC;
+pub(crate) use metrics::FrontMetrics;
 
-use crate::admin::Administrator;
-use crate::engine::Engine;
-use crate::readiness::ReadinessProbe;
+use crate::link::CoreHandle;
+use crate::link::message::{GateEntry, Question};
 
 /// What all handlers share.
 #[derive(Clone)]
-pub struct Shared {
-    /// Decides and signs.
-    pub engine: Arc<Engine>,
-    /// Changes keys and history.
-    pub administrator: Arc<Administrator>,
-    /// Reads the policy again.
-    pub reloader: Arc<Reloader>,
-    /// Says whether the guard can do what it is configured for.
-    pub readiness: Arc<ReadinessProbe>,
+pub(crate) struct Shared {
+    /// Whom to ask.
+    pub(crate) core: CoreHandle,
+    /// Whom to let in.
+    pub(crate) gate: watch::Receiver<Vec<GateEntry>>,
+    /// The front's own series.
+    pub(crate) metrics: FrontMetrics,
     /// How long a client may take to send a body.
-    pub body_timeout: Duration,
+    pub(crate) body_timeout: Duration,
     /// The longest body.
-    pub max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// What all bodies that are held at a time may take.
-    pub body_budget: BodyBudget,
+    pub(crate) body_budget: BodyBudget,
     /// Accepted `Host` headers; empty accepts all.
-    pub allowed_hosts: Arc<Vec<String>>,
+    pub(crate) allowed_hosts: Arc<Vec<String>>,
 }
 
 /// The description of this interface, as served at `/openapi.json`.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// The routes of the signing listener.
-pub fn signing_router(shared: Shared) -> Router {
+pub(crate) fn signing_router(shared: Shared) -> Router {
     Router::new()
         .route("/upcheck", get(health::upcheck))
-        .route("/healthcheck", get(health::healthcheck))
-        .route("/api/v1/eth2/publicKeys", get(sign::public_keys))
-        .route("/api/v1/eth2/sign", post(sign::sign_batch))
-        .route("/api/v1/eth2/sign/{public_key}", post(sign::sign))
-        .route("/api/v1/eth2/highWatermark", get(sign::high_watermark))
+        .route("/healthcheck", get(ask::plain(|| Question::Healthcheck)))
+        .route("/api/v1/eth2/publicKeys", get(ask::plain(|| Question::PublicKeys)))
+        .route("/api/v1/eth2/sign", post(ask::with_body(|body| Question::SignBatch { body })))
+        .route("/api/v1/eth2/sign/{public_key}", post(ask::sign))
+        .route("/api/v1/eth2/highWatermark", get(ask::plain(|| Question::HighWatermark)))
         .route(
             "/rpc",
-            post(rpc::rpc).get(rpc_socket::open).layer(Extension(rpc_socket::Sockets::default())),
+            post(ask::with_body(|body| Question::Rpc { body }))
+                .get(rpc_socket::open)
+                .layer(Extension(rpc_socket::Sockets::default())),
         )
-        .route("/reload", post(reload::start).get(reload::status))
+        .route(
+            "/reload",
+            post(ask::plain(|| Question::Reload)).get(ask::plain(|| Question::ReloadStatus)),
+        )
         .route(
             "/eth/v1/keystores",
-            get(key_manager::list).post(key_manager::import).delete(key_manager::delete),
+            get(ask::plain(|| Question::Keystores))
+                .post(ask::with_body(|body| Question::KeystoresImport { body }))
+                .delete(ask::with_body(|body| Question::KeystoresDelete { body })),
         )
         .route("/openapi.json", get(openapi))
         .fallback(reply::no_such_path)
@@ -87,7 +86,7 @@ pub fn signing_router(shared: Shared) -> Router {
 }
 
 /// The routes of the metrics listener.
-pub fn metrics_router(shared: Shared) -> Router {
+pub(crate) fn metrics_router(shared: Shared) -> Router {
     Router::new()
         .route("/", get(console::page))
         .route("/console.css", get(console::style))

@@ -1,31 +1,14 @@
-//! From outcomes to status codes and JSON bodies: the one place that knows both.
+//! Answers as HTTP: the core's, and those that the front gives by itself.
 //!
-//! 200 signed · 400 the request is wrong · 401 who are you · 403 not yours to manage · 404 unknown
-//! key or path · 412 a rule says no · 413 too long · 503 overloaded or the store cannot be written
-//! · 500 our bug. Every body that is not a success is `{"message", "code"}`, 412 with `"evidence"`.
+//! Invariant: every body that is not a success is `{"message", "code"}`.
 
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use palisade_ethereum::RequestError;
-use palisade_protect::{Bound, Duty, Evidence, Refusal};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::engine::Denial;
+use crate::core::ErrorBody;
+use crate::link::message::Reply;
 use crate::policy::NotRecognised;
-
-/// The body of every answer that is not a success.
-#[derive(Debug, Serialize)]
-pub struct ErrorBody {
-    /// What happened, and what to do next.
-    pub message: String,
-    /// A stable kebab-case name.
-    pub code: &'static str,
-    /// For a refusal: what was asked, and what forbids it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<Value>,
-}
 
 /// An error answer.
 pub(super) fn error(
@@ -36,46 +19,47 @@ pub(super) fn error(
     (status, Json(ErrorBody { message: message.into(), code, evidence: None })).into_response()
 }
 
-/// The status code for a denial.
-pub(super) fn status_of(denial: &Denial) -> StatusCode {
-    match denial {
-        Denial::BadRequest(_) => StatusCode::BAD_REQUEST,
-        Denial::UnknownKey { .. } => StatusCode::NOT_FOUND,
-        Denial::Refused(_) | Denial::Forbidden(_) | Denial::WrongGenesis { .. } => {
-            StatusCode::PRECONDITION_FAILED
+/// The core's answer; one of another kind than was asked for is our bug.
+pub(super) fn of(reply: Reply) -> Response {
+    match reply {
+        Reply::Signature(signature) => {
+            let body = format!("{{\"signature\":\"{signature}\"}}");
+            ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
         }
-        Denial::Overloaded | Denial::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Denial::Bug(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// The JSON body for a denial.
-pub(super) fn body_of(denial: &Denial) -> ErrorBody {
-    ErrorBody { message: denial.to_string(), code: denial.code(), evidence: evidence_of(denial) }
-}
-
-impl IntoResponse for Denial {
-    fn into_response(self) -> Response {
-        (status_of(&self), Json(body_of(&self))).into_response()
+        Reply::Json { status, body } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            let mut response = (status, kind, body).into_response();
+            if status == StatusCode::UNAUTHORIZED {
+                challenge(&mut response);
+            }
+            response
+        }
+        Reply::NoContent => StatusCode::NO_CONTENT.into_response(),
+        Reply::Metrics(_) | Reply::Missing(_) | Reply::Console(_) => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "an answer to another question; please report this",
+        ),
     }
 }
 
 impl IntoResponse for NotRecognised {
     fn into_response(self) -> Response {
-        let code = match self {
-            Self::NoCredential => "credential-missing",
-            Self::WrongCredential => "credential-wrong",
-        };
-        unauthorised(code, self.to_string())
+        unauthorised(self.code(), self.to_string())
     }
 }
 
 /// 401, with what would be a credential.
 pub(super) fn unauthorised(code: &'static str, message: impl Into<String>) -> Response {
     let mut response = error(StatusCode::UNAUTHORIZED, code, message);
-    let challenge = HeaderValue::from_static("Bearer");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    challenge(&mut response);
     response
+}
+
+fn challenge(response: &mut Response) {
+    let bearer = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Response {
@@ -96,91 +80,4 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
         "no-such-method",
         format!("{path} does not take {method}; see /openapi.json on the signing port"),
     )
-}
-
-fn evidence_of(denial: &Denial) -> Option<Value> {
-    match denial {
-        Denial::Refused(refusal) => Some(refusal_evidence(refusal)),
-        Denial::Forbidden(forbidden) => Some(json!({
-            "asked": { "operation": forbidden.operation.code() },
-            "forbidden_by": { "policy_of_client": forbidden.client },
-        })),
-        Denial::WrongGenesis { pinned, given } => Some(json!({
-            "asked": { "genesis_validators_root": given.to_string() },
-            "forbidden_by": { "genesis_validators_root": pinned.to_string() },
-        })),
-        Denial::BadRequest(RequestError::SigningRootMismatch { given, computed }) => Some(json!({
-            "given": given.to_string(),
-            "computed": computed.to_string(),
-        })),
-        _ => None,
-    }
-}
-
-/// What was asked and the record that forbids it. Numbers are decimal strings, as in the requests.
-fn refusal_evidence(refusal: &Refusal) -> Value {
-    json!({ "asked": asked(refusal), "forbidden_by": forbidden_by(refusal) })
-}
-
-/// The record, or the operator's line, that forbids what was asked.
-pub(super) fn forbidden_by(refusal: &Refusal) -> Value {
-    let root = |root: Option<palisade_protect::Digest>| root.map(|root| root.to_string());
-    match refusal.evidence {
-        Evidence::Proposal(last) => json!({
-            "last_proposal": { "slot": last.slot.to_string(), "signing_root": root(last.root) }
-        }),
-        Evidence::Attestation(last) => json!({
-            "last_attestation": {
-                "source_epoch": last.source.to_string(),
-                "target_epoch": last.target.to_string(),
-                "signing_root": root(last.root),
-            }
-        }),
-        Evidence::Seal(last) => json!({
-            "last_seal": { "slot": last.slot.to_string(), "pre_hash": root(last.pre_hash) }
-        }),
-        Evidence::GrandpaVote(last) => json!({
-            "last_vote": {
-                "set_id": last.set_id.to_string(),
-                "round": last.round.to_string(),
-                "digest": root(last.digest),
-            }
-        }),
-        Evidence::BeefyVote(last) => json!({
-            "last_commitment": {
-                "set_id": last.set_id.to_string(),
-                "block": last.block.to_string(),
-                "digest": root(last.digest),
-            }
-        }),
-        Evidence::StopLine(Bound { slot, epoch }) => json!({
-            "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
-        }),
-        Evidence::Request => json!("the request itself"),
-    }
-}
-
-fn asked(refusal: &Refusal) -> Value {
-    let signing_root = refusal.asked.digest.to_string();
-    match refusal.asked.duty {
-        Duty::Proposal { slot } => {
-            json!({ "slot": slot.to_string(), "signing_root": signing_root })
-        }
-        Duty::Attestation { source, target } => json!({
-            "source_epoch": source.to_string(),
-            "target_epoch": target.to_string(),
-            "signing_root": signing_root,
-        }),
-        Duty::Seal { slot } => json!({ "slot": slot.to_string(), "pre_hash": signing_root }),
-        Duty::GrandpaVote { stage, set_id, round } => json!({
-            "stage": stage.to_string(),
-            "set_id": set_id.to_string(),
-            "round": round.to_string(),
-            "digest": signing_root,
-        }),
-        Duty::BeefyVote { set_id, block } => json!({
-            "set_id": set_id.to_string(), "block": block.to_string(), "digest": signing_root,
-        }),
-        _ => json!({ "signing_root": signing_root }),
-    }
 }

@@ -16,14 +16,16 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::SinkExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use super::identity::RecognisedClient;
-use super::{BodyBudget, Shared, reply, rpc};
+use super::{BodyBudget, Shared, reply};
+use crate::core::rpc_instead;
+use crate::link::CoreHandle;
+use crate::link::message::{GateEntry, Question, Reply};
 use crate::listener::ConnectionLife;
-use crate::policy::Client;
+use crate::policy::{Presented, recognise};
 
 /// Sockets of one guard: each may hold a message of the longest kind while it arrives.
 const MAX_SOCKETS: usize = 64;
@@ -50,7 +52,7 @@ impl Default for Sockets {
 /// `GET /rpc`
 pub(super) async fn open(
     State(shared): State<Shared>,
-    Extension(client): Extension<RecognisedClient>,
+    Extension(presented): Extension<Presented>,
     Extension(life): Extension<ConnectionLife>,
     Extension(sockets): Extension<Sockets>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -64,12 +66,18 @@ pub(super) async fn open(
         return reply::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
     };
     let most = shared.max_body_bytes;
+    // What the gate let in is known to it, unless it was changed this moment.
+    let mut gate = shared.gate;
+    let known = recognise(&gate.borrow_and_update(), &presented).map(|entry| entry.name.clone());
+    let client = known.unwrap_or_default();
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
         let session = Session {
             socket,
-            client: client.0,
-            budget: shared.body_budget.clone(),
-            shared,
+            core: shared.core,
+            gate,
+            presented,
+            client,
+            budget: shared.body_budget,
             under_way: JoinSet::new(),
             has_spoken: true,
         };
@@ -80,8 +88,12 @@ pub(super) async fn open(
 /// One open socket.
 struct Session {
     socket: WebSocket,
-    shared: Shared,
-    client: Arc<Client>,
+    core: CoreHandle,
+    /// Whom the policy knew when the socket was opened.
+    gate: watch::Receiver<Vec<GateEntry>>,
+    presented: Presented,
+    /// For the log.
+    client: String,
     budget: BodyBudget,
     under_way: JoinSet<Option<String>>,
     /// Since the last beat.
@@ -115,7 +127,7 @@ impl Session {
             }
         };
         if let Ended::ByUs(why) = ended {
-            tracing::info!(client = self.client.name, why, "a WebSocket was closed");
+            tracing::info!(client = self.client, why, "a WebSocket was closed");
             self.say_farewell(why).await;
         }
         drop((place, life));
@@ -133,17 +145,17 @@ impl Session {
         self.check_policy()?;
         let mut room = None;
         if self.under_way.len() == UNDER_WAY || !self.budget.hold(&mut room, body.len() as u64) {
-            return self.send(rpc::overloaded(&body)).await;
+            return self.send(rpc_instead(&body, &Reply::overloaded())).await;
         }
         if SHORT_BYTES < body.len() {
-            let answer = rpc::answer_to(&self.shared, &self.client, &body).await;
+            let answer = ask(&self.core, &self.presented, body.to_vec()).await;
             drop((body, room));
             return self.send(answer).await;
         }
         // A copy: what arrived is a part of a buffer that is larger than it.
         let body = body.to_vec();
-        let (shared, client) = (self.shared.clone(), Arc::clone(&self.client));
-        self.under_way.spawn(async move { rpc::answer_to(&shared, &client, &body).await });
+        let (core, presented) = (self.core.clone(), self.presented.clone());
+        self.under_way.spawn(async move { ask(&core, &presented, body).await });
         Ok(())
     }
 
@@ -169,10 +181,10 @@ impl Session {
     }
 
     fn check_policy(&self) -> Result<(), Ended> {
-        if self.shared.engine.policy().holds(&self.client) {
-            return Ok(());
+        if self.gate.has_changed().unwrap_or(true) {
+            return Err(Ended::ByUs("the policy was read anew"));
         }
-        Err(Ended::ByUs("the policy was read anew"))
+        Ok(())
     }
 
     /// Gives the answers under way and closes in order.
@@ -189,6 +201,16 @@ impl Session {
         // Closing while the other side still sends would take the last answers from it.
         let until_closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         drop(timeout(FAREWELL, until_closed).await);
+    }
+}
+
+async fn ask(core: &CoreHandle, presented: &Presented, body: Vec<u8>) -> Option<String> {
+    // For the ids, should the core not answer.
+    let again = body.clone();
+    match core.ask(presented, Question::Rpc { body }).await {
+        Reply::Json { status: 200, body } => String::from_utf8(body).ok(),
+        Reply::NoContent => None,
+        other => rpc_instead(&again, &other),
     }
 }
 

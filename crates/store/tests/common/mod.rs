@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use palisade_protect::{
-    Denied, Digest, Duty, Epoch, Intent, KeyId, Permit, Record, Slot, authorise, decide,
+    Denied, Digest, Duty, Epoch, Intent, KeyId, KeyType, Ledger as _, Permit, Record, Slot,
+    Statement, Subject, SubstrateRecord, authorise, decide,
 };
 use palisade_store::{Admission, Creation, Store, StoreError};
 
@@ -24,6 +25,18 @@ pub fn proposal(slot: u64, root: u64) -> Intent {
 pub fn attestation(source: u64, target: u64, root: u64) -> Intent {
     let duty = Duty::Attestation { source: Epoch(source), target: Epoch(target) };
     Intent { duty, digest: digest(root) }
+}
+
+pub fn statement(session: u32, candidate: u64, statement: Statement) -> Intent {
+    let subject = Subject { session, candidate: digest(candidate) };
+    let content = digest((u64::from(session) << 32) | (candidate << 8) | statement as u64);
+    Intent { duty: Duty::ParaStatement { subject, statement }, digest: content }
+}
+
+/// A key of type `para` that never spoke.
+pub fn fresh_validator(number: u8) -> Admission {
+    let record = SubstrateRecord::fresh(Digest([9; 32]), KeyType::PARACHAIN).unwrap();
+    admission(number, Record::Substrate(record))
 }
 
 pub fn irrevocable(root: u64) -> Intent {
@@ -54,12 +67,29 @@ pub fn ask(store: &mut Store, number: u8, intent: Intent) -> Result<Permit, Deni
 }
 
 /// Whether the store would refuse the other message of the same duty, by its record alone.
-pub fn forbids_twin(store: &Store, key: &KeyId, intent: &Intent) -> bool {
+pub fn forbids_twin(store: &mut Store, key: &KeyId, intent: &Intent) -> bool {
+    if let Duty::ParaStatement { subject, statement } = intent.duty {
+        let floor = store.record(key).and_then(|record| record.session_floor());
+        let stance = store.stance(key, &subject).unwrap();
+        return floor.is_some_and(|floor| subject.session < floor || stance.contains(statement));
+    }
     let slashable = matches!(intent.duty, Duty::Proposal { .. } | Duty::Attestation { .. });
     !slashable || store.record(key).is_some_and(|record| decide(&record, &twin(intent)).is_err())
 }
 
-/// The consensus specification's slashing conditions on two messages of one key.
+fn contradict(said: Statement, also: Statement) -> bool {
+    use Statement::{
+        Approved, CodeAccepted, CodeRejected, DisputedInvalid, DisputedValid, Seconded, Valid,
+    };
+    match said {
+        DisputedInvalid => [Seconded, Valid, Approved, DisputedValid].contains(&also),
+        CodeAccepted => also == CodeRejected,
+        _ => false,
+    }
+}
+
+/// What no chain may see of one key: the consensus specification's slashing conditions, and two
+/// statements on one candidate of which one is wrong however a dispute ends.
 pub fn is_slashable(one: &Intent, other: &Intent) -> bool {
     if one.digest == other.digest {
         return false;
@@ -70,6 +100,10 @@ pub fn is_slashable(one: &Intent, other: &Intent) -> bool {
             Duty::Attestation { source: s1, target: t1 },
             Duty::Attestation { source: s2, target: t2 },
         ) => t1 == t2 || (s1 < s2 && t2 < t1) || (s2 < s1 && t1 < t2),
+        (
+            Duty::ParaStatement { subject: one, statement: said },
+            Duty::ParaStatement { subject: other, statement: also },
+        ) => one == other && (contradict(said, also) || contradict(also, said)),
         _ => false,
     }
 }

@@ -1,0 +1,105 @@
+//! Puts the measures that the table calls on in force: first everything but system calls, while the
+//! process has one thread; then the system call filter, on all threads.
+//!
+//! Invariant: `Ok` means that every measure of that step which the table calls on is in force.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::paths::{self, Rules};
+use crate::{Measure, Profile, Table, filter, kernel};
+
+/// What a process needs of the machine from here on.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Directories and files that it reads, writes, makes and removes. They must exist.
+    pub read_write: Vec<PathBuf>,
+    /// Directories and files that it reads. They must exist.
+    pub read_only: Vec<PathBuf>,
+    /// TCP ports that it binds; 0 is one that the system chooses.
+    pub bind_ports: Vec<u16>,
+}
+
+/// A measure could not be put in force, although its probe said that it works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyError {
+    /// Which.
+    pub measure: Measure,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the measure {} could not be put in force: {}; to mend it: {}; or leave it off with \
+             --allow-unhardened={}",
+            self.measure,
+            self.reason,
+            self.measure.remedy(),
+            self.measure
+        )
+    }
+}
+
+impl std::error::Error for ApplyError {}
+
+type Step = fn() -> std::io::Result<()>;
+
+/// Puts everything but the system call filter in force. The process must have one thread.
+///
+/// # Errors
+/// [`ApplyError`] names the measure; the process must not go on.
+pub fn harden_early(plan: &Plan, table: &Table) -> Result<(), ApplyError> {
+    one_thread()?;
+    kernel::make_private_files();
+    let steps: [(Measure, Step); 5] = [
+        (Measure::NoNewPrivileges, kernel::forbid_new_privileges),
+        (Measure::NotDumpable, kernel::forbid_dumps),
+        (Measure::CoreDumpsOff, kernel::forbid_core_files),
+        (Measure::WriteXorExecute, kernel::refuse_executable_gain),
+        (Measure::MemoryLocked, kernel::lock_memory),
+    ];
+    for (measure, step) in steps {
+        if table.is_on(measure) {
+            step().map_err(|error| ApplyError { measure, reason: error.to_string() })?;
+        }
+    }
+    let rules = Rules {
+        version: kernel::landlock_version(),
+        files: table
+            .is_on(Measure::LandlockFiles)
+            .then_some((plan.read_write.as_slice(), plan.read_only.as_slice())),
+        ports: table.is_on(Measure::LandlockTcp).then_some(plan.bind_ports.as_slice()),
+        scope: table.is_on(Measure::LandlockScope),
+    };
+    if rules.files.is_none() && rules.ports.is_none() && !rules.scope {
+        return Ok(());
+    }
+    let measure = Measure::LandlockFiles;
+    paths::enforce(&rules).map_err(|reason| ApplyError { measure, reason })
+}
+
+/// From here on, on every thread: a system call that the profile does not list ends the process.
+/// Call it when all sockets are open.
+///
+/// # Errors
+/// [`ApplyError`]; the process must not go on.
+pub fn restrict_syscalls(profile: Profile, table: &Table) -> Result<(), ApplyError> {
+    let measure = Measure::Seccomp;
+    if !table.is_on(measure) {
+        return Ok(());
+    }
+    filter::enforce(profile).map_err(|reason| ApplyError { measure, reason })
+}
+
+/// Landlock binds only the calling thread and those that it starts.
+fn one_thread() -> Result<(), ApplyError> {
+    let reason = match kernel::threads() {
+        Ok(1) => return Ok(()),
+        Ok(count) => format!("the process has {count} threads already"),
+        Err(error) => format!("/proc/self/task cannot be read: {error}"),
+    };
+    Err(ApplyError { measure: Measure::LandlockFiles, reason })
+}

@@ -1,0 +1,86 @@
+//! Landlock: which files, which TCP ports, and nobody to signal.
+//!
+//! Invariants: every right that the kernel's version knows is handled, so that what is not granted
+//! is refused; nothing is ever granted to execute; called while the process has one thread, because
+//! the rules bind the calling thread and those that it starts.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+
+/// The first version that can move a file between directories.
+pub(crate) const FILES_VERSION: i32 = 2;
+/// The first version that knows TCP.
+pub(crate) const TCP_VERSION: i32 = 4;
+/// The first version that knows scopes.
+pub(crate) const SCOPE_VERSION: i32 = 6;
+/// The newest version that this crate is tested with.
+const TESTED_VERSION: i32 = 7;
+
+/// What to allow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules<'a> {
+    /// The kernel's version.
+    pub(crate) version: i32,
+    /// Files and directories to read and write, but not to execute; `None` leaves files alone.
+    pub(crate) files: Option<(&'a [PathBuf], &'a [PathBuf])>,
+    /// TCP ports to bind; `None` leaves TCP alone.
+    pub(crate) ports: Option<&'a [u16]>,
+    /// No signals and abstract sockets to the outside.
+    pub(crate) scope: bool,
+}
+
+/// Binds this thread, and those that it starts, for good.
+pub(crate) fn enforce(rules: &Rules<'_>) -> Result<(), String> {
+    let abi = ABI::from(rules.version.min(TESTED_VERSION));
+    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let failed = |error: landlock::RulesetError| error.to_string();
+    if rules.files.is_some() {
+        ruleset = ruleset.handle_access(AccessFs::from_all(abi)).map_err(failed)?;
+    }
+    if rules.ports.is_some() {
+        ruleset = ruleset.handle_access(AccessNet::from_all(abi)).map_err(failed)?;
+    }
+    if rules.scope {
+        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(failed)?;
+    }
+    let mut created = ruleset.create().map_err(failed)?;
+    if let Some((read_write, read_only)) = rules.files {
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        let everything = AccessFs::from_all(abi) & !AccessFs::Execute & !devices(abi);
+        for (paths, access) in [(read_write, everything), (read_only, read)] {
+            for path in paths {
+                created = created.add_rule(beneath(path, access, abi)?).map_err(failed)?;
+            }
+        }
+    }
+    for port in rules.ports.unwrap_or_default() {
+        created = created.add_rule(NetPort::new(*port, AccessNet::BindTcp)).map_err(failed)?;
+    }
+    let status = created.restrict_self().map_err(failed)?;
+    match status.ruleset {
+        RulesetStatus::FullyEnforced => Ok(()),
+        other => Err(format!("the kernel enforces the rules only so far: {other:?}")),
+    }
+}
+
+/// Nothing in a home is a device.
+fn devices(abi: ABI) -> BitFlags<AccessFs> {
+    let devices = AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev;
+    devices & AccessFs::from_all(abi)
+}
+
+fn beneath(
+    path: &Path,
+    access: BitFlags<AccessFs>,
+    abi: ABI,
+) -> Result<PathBeneath<PathFd>, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let is_directory = std::fs::metadata(path).map_err(|error| named(&error))?.is_dir();
+    // A file has no entries: rights on entries are an error there.
+    let access = if is_directory { access } else { access & AccessFs::from_file(abi) };
+    Ok(PathBeneath::new(PathFd::new(path).map_err(|error| named(&error))?, access))
+}

@@ -1,0 +1,91 @@
+//! Room, wiping and the fallback, within one process. `tests/processes` looks from outside.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::*;
+
+fn bytes(number: u32) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    bytes[28..].copy_from_slice(&(!number).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn ten_thousand_keys_share_five_regions_and_stay_apart() {
+    let pages = SecretPages::new();
+    let secrets: Vec<Secret> =
+        (0..10_000).map(|number| pages.store(&mut bytes(number)).unwrap()).collect();
+    for (number, secret) in (0..).zip(&secrets) {
+        assert!(secret.expose(|held| held == bytes(number)), "{number}");
+    }
+    let regions: BTreeSet<_> =
+        secrets.iter().map(|secret| Arc::as_ptr(&secret.region) as usize).collect();
+    assert_eq!(regions.len(), 5);
+}
+
+#[test]
+fn the_source_is_wiped_also_when_there_is_no_room() {
+    let pages = SecretPages::new();
+    let mut source = bytes(7);
+    drop(pages.store(&mut source).unwrap());
+    assert_eq!(source, [0; 32]);
+    let mut long = vec![1; REGION_BYTES + 1];
+    let refused = pages.store(&mut long).map(drop);
+    assert_eq!(refused, Err(SecretError::TooLong { limit: REGION_BYTES }));
+    assert!(long.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_dropped_secret_is_wiped_and_its_neighbours_are_not() {
+    let pages = SecretPages::new();
+    let [first, second, third] = [1, 2, 3].map(|number| pages.store(&mut bytes(number)).unwrap());
+    let region = Arc::clone(&second.region);
+    let (start, length) = (second.start as usize, second.length as usize);
+    drop(second);
+    // SAFETY: the range's owner is gone, and ranges are not given out again.
+    let left = unsafe { region.read(start, length) };
+    assert_eq!(left, [0; 32]);
+    assert!(first.expose(|held| held == bytes(1)) && third.expose(|held| held == bytes(3)));
+}
+
+#[test]
+fn a_secret_outlives_its_pages() {
+    let secret = SecretPages::new().store(&mut bytes(9)).unwrap();
+    assert!(secret.expose(|held| held == bytes(9)));
+}
+
+#[test]
+fn secrets_of_every_length_fit_and_threads_share_them() {
+    let pages = SecretPages::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            let pages = &pages;
+            scope.spawn(move || {
+                for length in [0, 1, 15, 16, 17, 32, 96, 4096, REGION_BYTES] {
+                    let secret = pages.store(&mut vec![thread; length]).unwrap();
+                    let intact = |held: &[u8]| {
+                        held.len() == length && held.iter().all(|byte| *byte == thread)
+                    };
+                    assert!(secret.expose(intact), "{length}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn locked_pages_serve_where_secret_memory_is_not() {
+    let region = Region::map_locked(100).unwrap();
+    assert_eq!(region.backing(), Backing::Locked);
+    // SAFETY: nobody else has the region.
+    unsafe { region.write(10, &[5; 20]) };
+    // SAFETY: as above, and nobody writes meanwhile.
+    assert_eq!(unsafe { region.read(9, 22) }[..2], [0, 5]);
+    // SAFETY: as above.
+    unsafe { region.wipe(10, 20) };
+    // SAFETY: as above.
+    assert_eq!(unsafe { region.read(0, 100) }, [0; 100]);
+}

@@ -1,0 +1,55 @@
+//! Real processes under real measures: what is forbidden fails, what a guard needs works, and a
+//! process without measures shows that the same attempts succeed there.
+//!
+//! The binary runs itself again in a role: a process that takes the measures of a profile and then
+//! does one thing. Where the kernel lacks a measure, the attempts that need it are skipped aloud.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+mod attempts;
+mod role;
+mod secrets;
+mod users;
+mod work;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    if let Some(code) = palisade_sandbox::answer_if_asked() {
+        return code;
+    }
+    if let Some(code) = role::play() {
+        return code;
+    }
+    let tests: [(&str, fn()); 13] = [
+        ("without_measures_every_attempt_succeeds", attempts::without_measures),
+        ("whole_refuses_every_attempt", attempts::whole),
+        ("front_refuses_every_attempt", attempts::front),
+        ("core_refuses_every_attempt", attempts::core),
+        ("a_crash_leaves_no_core_file", attempts::crash),
+        ("whole_serves_files_threads_and_connections", work::whole),
+        ("front_serves_connections_and_opens_nothing_of_the_home", work::front),
+        ("core_serves_files_and_an_inherited_socket", work::core),
+        ("a_secret_is_in_no_page_that_another_process_reads", secrets::unreadable),
+        ("bytes_beside_secret_pages_fault", secrets::guard_pages),
+        ("a_user_who_is_not_root_has_all_measures", users::nobody),
+        ("a_clean_start_drops_variables_and_descriptors", users::clean_start),
+        ("the_second_thread_is_too_late", users::second_thread),
+    ];
+    let tests = tests.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), tests.collect()).exit_code()
+}

@@ -1,0 +1,225 @@
+//! The core: the process that holds the home. It decides and signs; the front speaks for it.
+//!
+//! Invariants: a front that ends takes the core along, because a guard that nobody can reach must
+//! not look alive; one that breaks the protocol does too, and then a person must look before the
+//! guard starts again.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_keys::UnlockSecret;
+use palisade_protect::PROTECTION_IS_ON;
+use palisade_store::{LedgerThread, Limits as LedgerLimits};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::front::Served;
+use super::service_manager::ServiceManager;
+use super::signals::Signals;
+use super::{Bound, Front, Prepared, Stages};
+use crate::admin::{Administrator, socket};
+use crate::config::Config;
+use crate::core::Core;
+use crate::engine::{Engine, Keychain};
+use crate::home::{Home, HomeError, OpenHome};
+use crate::link::{self, CoreHandle, LinkFault};
+use crate::metrics::Metrics;
+
+/// How long a front may take until it serves.
+const START: Duration = Duration::from_secs(30);
+
+/// What a front may take for its own end, after the drain.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+pub(super) fn run(
+    home: &Home,
+    unlock: UnlockSecret,
+    prepared: Prepared,
+    stages: impl Stages,
+) -> Result<(), HomeError> {
+    let Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers } =
+        prepared;
+    let chains = config.substrate_chains().map_err(HomeError::from)?;
+    let OpenHome { store, vault, network, config, lock } =
+        home.open_locked(lock, config, &unlock)?;
+    drop(unlock);
+    refuse_unprotected(&network)?;
+    let ring = vault.load_ring().map_err(|error| HomeError::CouldNot(error.to_string()))?;
+    let keychain = Keychain::with_records(ring, &store);
+    let genesis = store.genesis_validators_root();
+    let limits = LedgerLimits {
+        queue_batches: config.limits.max_queued_requests,
+        ..LedgerLimits::default()
+    };
+    let (ledger, ledger_thread) = LedgerThread::spawn(store, limits);
+    let metrics = Metrics::new();
+    metrics.set_measures(&measures);
+    let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), metrics);
+    let engine = Arc::new(engine.with_chains(chains));
+    let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
+    let administrator = Arc::new(administrator.with_measures(measures));
+    let core =
+        Arc::new(Core::new(home, config.listen.clone(), engine, administrator, certificates));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
+    let served = runtime.block_on(serve(home, &config, core, front, manager, bound, stages));
+    // The ledger thread ends when its last handle is gone or when it is told; tell it, so that a
+    // connection that outlived the drain cannot keep it.
+    let stopped = ledger_thread.stop();
+    // Work that nobody waits for must not keep the process.
+    runtime.shutdown_timeout(FAREWELL);
+    served?;
+    match stopped {
+        Ok(_store) => tracing::info!("stopped cleanly"),
+        Err(error) => return Err(HomeError::CouldNot(error.to_string())),
+    }
+    drop(lock);
+    Ok(())
+}
+
+/// The build without rules exists to show that the end-to-end checks can fail; it must never meet
+/// a key that is worth anything.
+fn refuse_unprotected(network: &palisade_ethereum::Network) -> Result<(), HomeError> {
+    if PROTECTION_IS_ON {
+        return Ok(());
+    }
+    tracing::error!("THIS BUILD HAS NO SLASHING PROTECTION. It is for tests only.");
+    if network.name == "minimal" {
+        return Ok(());
+    }
+    Err(HomeError::Configuration(
+        "this build has no slashing protection and serves only the network \"minimal\"".to_owned(),
+    ))
+}
+
+async fn serve(
+    home: &Home,
+    config: &Config,
+    core: Arc<Core>,
+    front: Front,
+    manager: ServiceManager,
+    bound: Bound,
+    mut stages: impl Stages,
+) -> Result<(), HomeError> {
+    let signals = Signals::new()?;
+    let admin = socket::bind(&home.socket_path())
+        .map_err(|error| cannot_bind_admin(&home.socket_path(), &error))?;
+    stages.everything_open()?;
+    let admin = tokio::spawn(socket::serve(admin, Arc::clone(core.administrator())));
+    let stop = watch::Sender::new(false);
+    let mut serving = Serving::begin(front, &core, config, &stop).await?;
+    let engine = core.engine();
+    tracing::info!(
+        listen = %bound.listen, metrics = %bound.metrics, keys = engine.keychain().len(),
+        network = engine.network().name, "ready"
+    );
+    stages.serving(bound);
+    tokio::spawn(core.certificates().clone().warn());
+    let watchdog = manager.announce_ready(Arc::clone(&core));
+    let ended = tokio::select! {
+        () = signals.wait(&core) => None,
+        ended = serving.ends() => Some(ended),
+    };
+    manager.announce_stopping();
+    watchdog.abort();
+    admin.abort();
+    drop(std::fs::remove_file(home.socket_path()));
+    if let Some(ended) = ended {
+        return Err(ended);
+    }
+    tracing::info!("stopping: no new connections, requests under way finish");
+    core.start_draining();
+    stop.send_replace(true);
+    serving.drain(Duration::from_millis(config.limits.drain_timeout_ms)).await;
+    Ok(())
+}
+
+/// The listeners, wherever they are served.
+enum Serving {
+    Here(Served),
+    Apart(JoinHandle<Result<(), LinkFault>>),
+}
+
+impl Serving {
+    async fn begin(
+        front: Front,
+        core: &Arc<Core>,
+        config: &Config,
+        stop: &watch::Sender<bool>,
+    ) -> Result<Self, HomeError> {
+        match front {
+            Front::Here(setup, sockets) => {
+                let handle = CoreHandle::Here(Arc::clone(core));
+                Served::open(&setup, sockets, handle, core.gate(), stop).map(Self::Here)
+            }
+            Front::Apart(stream) => Self::apart(stream, core, config, stop).await,
+        }
+    }
+
+    async fn apart(
+        stream: UnixStream,
+        core: &Arc<Core>,
+        config: &Config,
+        stop: &watch::Sender<bool>,
+    ) -> Result<Self, HomeError> {
+        let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
+        stream.set_nonblocking(true).map_err(cannot)?;
+        let stream = tokio::net::UnixStream::from_std(stream).map_err(cannot)?;
+        let (ready, is_ready) = oneshot::channel();
+        let limits = link::Limits::of(&config.limits);
+        let link = link::serve(Arc::clone(core), stream, limits, stop.subscribe(), ready);
+        let mut serving = Self::Apart(tokio::spawn(link));
+        tokio::select! {
+            Ok(()) = is_ready => Ok(serving),
+            ended = serving.ends() => Err(ended),
+            () = tokio::time::sleep(START) => Err(HomeError::CouldNot(format!(
+                "the front does not serve after {} s", START.as_secs()
+            ))),
+        }
+    }
+
+    /// Until the front ends without having been told.
+    async fn ends(&mut self) -> HomeError {
+        let ended = match self {
+            Self::Here(_) => std::future::pending().await,
+            Self::Apart(link) => link.await,
+        };
+        match ended {
+            Ok(Err(fault)) if fault.is_breach() => {
+                tracing::error!(%fault, "the front broke the protocol: it may be broken into");
+                HomeError::Unsafe(format!(
+                    "the front broke the protocol ({fault}); it may be broken into. Nothing was \
+                     signed that its clients may not ask. Look at the host before you start the \
+                     guard again"
+                ))
+            }
+            _ => HomeError::CouldNot(
+                "the front process has ended; start the guard again, and look for what ended it"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    async fn drain(self, patience: Duration) {
+        match self {
+            Self::Here(served) => served.drain(patience).await,
+            Self::Apart(link) => {
+                if tokio::time::timeout(patience + FAREWELL, link).await.is_err() {
+                    tracing::warn!("the front does not end and is left behind");
+                }
+            }
+        }
+    }
+}
+
+fn cannot_bind_admin(path: &std::path::Path, error: &std::io::Error) -> HomeError {
+    HomeError::CouldNot(format!(
+        "cannot make the admin socket {}: {error}; if the path is longer than about 90 characters, \
+         move the home to a shorter one",
+        path.display()
+    ))
+}
