@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ethereum", &["protect"]),
     ("substrate", &["protect"]),
     ("store", &["protect"]),
-    ("keys", &["protect"]),
+    ("keys", &["protect", "sandbox"]),
     ("server", &["protect", "ethereum", "substrate", "store", "keys"]),
     // Knows nothing of ours, so that the only `unsafe` can be read alone.
     ("sandbox", &[]),
@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // In the workspace of `e2e/substrate`: for builders of nodes, it links no other crate of ours.
     ("node-keystore", &[]),
     // A workspace of its own: it feeds foreign bytes to every parser.
-    ("fuzz", &["protect", "ethereum", "store", "keys", "server"]),
+    ("fuzz", &["protect", "ethereum", "substrate", "store", "keys", "server"]),
 ];
 
 /// The crate that may hold `unsafe`, with lints of its own.

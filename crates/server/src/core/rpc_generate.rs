@@ -3,8 +3,6 @@
 //! Invariants: a client that is held to a list of keys makes none, since a new key is on no list;
 //! the keys are sealed before the answer leaves, so that an answer that is lost loses no key.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,7 +47,7 @@ pub(super) async fn generate(
         kinds: given.key_types.into_iter().map(kind).collect(),
         owner: given.owner.map(|owner| hex::encode(owner.0)),
     };
-    let administrator = Arc::clone(&core.administrator);
+    let administrator = core.administrator.clone();
     let generate = move || administrator.execute(Request::SessionKeysGenerate(wanted));
     match tokio::task::spawn_blocking(generate).await {
         Ok(Ok(Answer::SessionKeys { keys })) => Ok(answer(&keys)),
