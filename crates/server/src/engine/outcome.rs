@@ -129,6 +129,9 @@ impl From<SignError> for Denial {
             SignError::DoesNotVerify(_) => Self::bug(
                 "a signature that does not verify was thrown away: check the machine's memory",
             ),
+            SignError::Damaged(_) => {
+                Self::bug("a key changed in memory and was not used: check the machine's memory")
+            }
             _ => Self::bug("signing failed although it was permitted"),
         }
     }
@@ -184,8 +187,8 @@ fn remedy(kind: RefusalKind) -> &'static str {
             "No chain moves so fast: look for a node on another chain, or one that is damaged"
         }
         _ => {
-            "Nothing needs to be done; if it goes on, look for a second validator client or node \
-             with the same key"
+            "Nothing needs to be done; if it goes on, look for a second validator client with the \
+             same key"
         }
     }
 }

@@ -11,6 +11,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod announcement;
 mod commitments;
 mod headers;
 mod records;
