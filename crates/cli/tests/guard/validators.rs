@@ -5,6 +5,7 @@
 //! names only what the operator allows; each refusal comes with its evidence.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -164,6 +165,29 @@ fn a_key_of_unknown_past_says_nothing_before_its_first_session_is_named() {
     home.succeeds(&["keys", "floor", SR25519_ALICE, "--set-id", "90", "--number", "0"]);
     refused(&backing(&guard, 1, 7, 89), -32010, "session-behind");
     signed(&backing(&guard, 1, 7, 90));
+}
+
+/// The exported history holds no candidates: elsewhere the key speaks of later sessions alone.
+#[test]
+fn a_key_that_moves_speaks_of_no_session_that_it_spoke_of_before() {
+    let here = home("--fresh");
+    let guard = here.start();
+    signed(&backing(&guard, 1, 7, 100));
+    let remove = ["keys", "remove", "--after-session-change", "--json", SR25519_ALICE];
+    let removed: Value = serde_json::from_str(&here.succeeds(&remove)).unwrap();
+    let history = removed["history"].as_str().unwrap();
+    let there = TestHome::with_keys(1);
+    there.succeeds(&["chain", "add", "relay", "--genesis", GENESIS, "--slot-ms", "6000"]);
+    let keystore = there.beside("validator-keystore");
+    fs::create_dir(&keystore).unwrap();
+    let file = keystore.join(format!("70617261{}", &SR25519_ALICE[2..]));
+    fs::write(&file, "\"//Alice\"").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let import = ["keys", "import", "--chain", "substrate:relay", "--keys", "para", "--history"];
+    there.succeeds(&[import.as_slice(), &[history, keystore.to_str().unwrap()]].concat());
+    let guard = there.start();
+    refused(&dispute(&guard, 0, 7, 100), -32010, "session-behind");
+    signed(&dispute(&guard, 0, 7, 101));
 }
 
 fn now() -> u128 {

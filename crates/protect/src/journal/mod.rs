@@ -5,7 +5,7 @@
 //! `head = SHA-256("palisade/journal/v1" ‖ previous head ‖ encoded entry)`; the first previous head
 //! is [`GENESIS`].
 //!
-//! Invariants: an entry has exactly one encoding (version 1), frozen by tests; replaying a whole
+//! Invariants: an entry is written in one encoding (version 1), frozen by tests; replaying a whole
 //! journal gives exactly the records that the ledger holds, and every permitted duty passes
 //! [`decide`](crate::decide) again.
 //!
