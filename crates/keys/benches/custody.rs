@@ -50,7 +50,7 @@ fn main() {
     let bytes = secret_bytes(1);
     let secret = BlsSecretKey::from_bytes(&bytes).unwrap();
     let id = secret.public_key().id();
-    let ring = KeyRing::new([secret]);
+    let ring = KeyRing::new([secret]).unwrap();
     let bare = blst::min_pk::SecretKey::from_bytes(&bytes).unwrap();
     let mut counter = 0;
     // Interleaved, so that another load on the machine touches all of them alike.

@@ -26,6 +26,7 @@ mod any;
 mod bls;
 mod files;
 mod hash_points;
+mod held;
 pub mod import;
 pub mod keystore;
 mod password;

@@ -1,24 +1,25 @@
 //! The opened keys in memory, and the only way to a signature.
 //!
 //! Invariants: [`KeyRing::sign`] signs the permit's digest with the permit's key and nothing else;
-//! the permit is consumed. A ring never changes: a reload makes a new one.
+//! the permit is consumed. A ring never changes: a reload makes a new one. Secrets rest in pages of
+//! their own ([`SecretPages`]) and are whole for the moment of one signature.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use palisade_protect::{KeyId, KeyType, Message, Permit};
+use palisade_sandbox::{SecretError, SecretPages};
 
 use crate::any::SecretKey;
 use crate::hash_points::HashPoints;
-use crate::{
-    BlsPublicKey, BlsSecretKey, SessionPublicKey, SessionSecretKey, SessionSignature, Signature,
-};
+use crate::held::Held;
+use crate::{BlsPublicKey, BlsSecretKey, PublicKey, SessionPublicKey, SessionSignature, Signature};
 
 /// Secret keys by the ledger's name for them.
 #[derive(Default)]
 pub struct KeyRing {
-    keys: HashMap<KeyId, BlsSecretKey>,
-    sessions: HashMap<KeyId, SessionSecretKey>,
+    keys: HashMap<KeyId, Held>,
+    sessions: HashMap<KeyId, Held>,
     points: HashPoints,
 }
 
@@ -34,26 +35,32 @@ pub enum SignError {
     OtherScheme(KeyId),
     /// The signature that was made does not verify, and was thrown away: a fault of this machine.
     DoesNotVerify(KeyId),
+    /// What is held in memory is no longer the secret of its public key: a fault of this machine.
+    Damaged(KeyId),
 }
 
 impl KeyRing {
     /// A ring of these keys; a key given twice is held once.
-    pub fn new(keys: impl IntoIterator<Item = BlsSecretKey>) -> Self {
-        let keys = keys.into_iter().map(|key| (key.public_key().id(), key)).collect();
-        Self { keys, ..Self::default() }
+    ///
+    /// # Errors
+    /// [`SecretError`] when the system gives no pages for them.
+    pub fn new(keys: impl IntoIterator<Item = BlsSecretKey>) -> Result<Self, SecretError> {
+        Self::of_any(keys.into_iter().map(SecretKey::Bls))
     }
 
     /// A ring of keys of any scheme.
-    pub(crate) fn of_any(keys: impl IntoIterator<Item = SecretKey>) -> Self {
+    pub(crate) fn of_any(keys: impl IntoIterator<Item = SecretKey>) -> Result<Self, SecretError> {
+        let pages = SecretPages::new();
         let mut ring = Self::default();
         for key in keys {
-            let id = key.public_key().id();
-            match key {
-                SecretKey::Bls(key) => drop(ring.keys.insert(id, key)),
-                SecretKey::Session(key) => drop(ring.sessions.insert(id, key)),
-            }
+            let held = Held::new(&pages, &key)?;
+            let of_kind = match key {
+                SecretKey::Bls(_) => &mut ring.keys,
+                SecretKey::Session(_) => &mut ring.sessions,
+            };
+            of_kind.insert(held.public_key().id(), held);
         }
-        ring
+        Ok(ring)
     }
 
     /// Signs what the permit allows: one BLS signature (draft-irtf-cfrg-bls-signature, proof of
@@ -64,7 +71,8 @@ impl KeyRing {
     /// recorded as signed although no signature left, which is safe.
     pub fn sign(&self, permit: Permit) -> Result<Signature, SignError> {
         let id = permit.key();
-        let key = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
+        let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
+        let Some(SecretKey::Bls(key)) = held.opened() else { return Err(SignError::Damaged(id)) };
         Ok(key.sign_point(&self.points.point(&permit.digest())))
     }
 
@@ -81,11 +89,11 @@ impl KeyRing {
         message: &Message<'_>,
     ) -> Result<SessionSignature, SignError> {
         let id = permit.key();
-        let key = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
+        let held = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
         if public_key.ledger_id(key_type) != id || message.digest() != permit.digest() {
             return Err(SignError::OtherMessage(id));
         }
-        key.sign(id, message)
+        sign_with(held, id, message)
     }
 
     /// Signs a message that took several decisions: there must be a permit for each part of it, in
@@ -101,7 +109,7 @@ impl KeyRing {
         message: &Message<'_>,
     ) -> Result<SessionSignature, SignError> {
         let id = public_key.ledger_id(key_type);
-        let key = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
+        let held = self.sessions.get(&public_key.id()).ok_or(SignError::UnknownKey(id))?;
         let parts = u8::try_from(permits.len()).map_err(|_| SignError::OtherMessage(id))?;
         let is_part = |(part, permit): (u8, &Permit)| {
             permit.key() == id && permit.digest() == message.part_digest(part, parts)
@@ -109,12 +117,15 @@ impl KeyRing {
         if parts < 2 || !(0..parts).zip(&permits).all(is_part) {
             return Err(SignError::OtherMessage(id));
         }
-        key.sign(id, message)
+        sign_with(held, id, message)
     }
 
     /// The public key of each session key, in no particular order.
     pub fn session_public_keys(&self) -> impl Iterator<Item = SessionPublicKey> {
-        self.sessions.values().map(SessionSecretKey::public_key)
+        self.sessions.values().filter_map(|held| match held.public_key() {
+            PublicKey::Session(key) => Some(key),
+            PublicKey::Bls(_) => None,
+        })
     }
 
     /// Whether the ring holds this key.
@@ -125,7 +136,10 @@ impl KeyRing {
 
     /// The public key of each validator's key, in no particular order.
     pub fn public_keys(&self) -> impl Iterator<Item = BlsPublicKey> {
-        self.keys.values().map(BlsSecretKey::public_key)
+        self.keys.values().filter_map(|held| match held.public_key() {
+            PublicKey::Bls(key) => Some(key),
+            PublicKey::Session(_) => None,
+        })
     }
 
     /// How many keys there are.
@@ -138,6 +152,17 @@ impl KeyRing {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+fn sign_with(
+    held: &Held,
+    permitted: KeyId,
+    message: &Message<'_>,
+) -> Result<SessionSignature, SignError> {
+    match held.opened() {
+        Some(SecretKey::Session(key)) => key.sign(permitted, message),
+        _ => Err(SignError::Damaged(permitted)),
     }
 }
 
@@ -156,6 +181,11 @@ impl fmt::Display for SignError {
                 f,
                 "key {key}: the signature that was made does not verify, so it was thrown away; \
                  check this machine's memory and processor"
+            ),
+            Self::Damaged(key) => write!(
+                f,
+                "key {key} changed in memory and was not used; restart the guard, and check this \
+                 machine's memory"
             ),
         }
     }

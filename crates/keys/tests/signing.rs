@@ -77,7 +77,7 @@ fn known_signatures_of_the_ethereum_suite() {
     for (secret, message, expected) in cases {
         let secret = BlsSecretKey::from_hex(secret).unwrap();
         let id = secret.public_key().id();
-        let ring = KeyRing::new([secret]);
+        let ring = KeyRing::new([secret]).unwrap();
         let signature = ring.sign(permit(id, Digest(message))).unwrap();
         assert_eq!(signature.to_string(), expected);
     }
@@ -93,7 +93,7 @@ proptest! {
         bytes[31] |= 1;
         let secret = BlsSecretKey::from_bytes(&bytes).unwrap();
         let (public_key, digest) = (secret.public_key(), Digest(digest));
-        let ring = KeyRing::new([secret]);
+        let ring = KeyRing::new([secret]).unwrap();
         let first = ring.sign(permit(public_key.id(), digest)).unwrap();
         let cached = ring.sign(permit(public_key.id(), digest)).unwrap();
         prop_assert_eq!(first.0, blst_signs(&bytes, &digest));
@@ -107,7 +107,7 @@ proptest! {
 
 #[test]
 fn many_threads_keys_and_digests_at_once_sign_as_blst_does() {
-    let ring = KeyRing::new((1..=8).map(secret));
+    let ring = KeyRing::new((1..=8).map(secret)).unwrap();
     let sign_all = |thread: u8| {
         for round in 0..40 {
             let number = 1 + (thread + round) % 8;
@@ -127,7 +127,7 @@ fn many_threads_keys_and_digests_at_once_sign_as_blst_does() {
 
 #[test]
 fn a_key_that_is_not_in_the_ring_does_not_sign() {
-    let ring = KeyRing::new([secret(1)]);
+    let ring = KeyRing::new([secret(1)]).unwrap();
     let absent = secret(2).public_key().id();
     let result = ring.sign(permit(absent, Digest([0; 32])));
     assert_eq!(result, Err(SignError::UnknownKey(absent)));
@@ -136,7 +136,7 @@ fn a_key_that_is_not_in_the_ring_does_not_sign() {
 
 #[test]
 fn a_ring_lists_its_keys_once() {
-    let ring = KeyRing::new([secret(1), secret(2), secret(1)]);
+    let ring = KeyRing::new([secret(1), secret(2), secret(1)]).unwrap();
     let expected: HashSet<_> = [1, 2].map(|number| secret(number).public_key()).into();
     assert_eq!(ring.public_keys().collect::<HashSet<_>>(), expected);
     assert_eq!((ring.len(), ring.is_empty()), (2, false));

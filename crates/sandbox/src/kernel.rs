@@ -49,9 +49,20 @@ fn demand(holds: bool, otherwise: &str) -> io::Result<()> {
     if holds { Ok(()) } else { Err(io::Error::other(otherwise.to_owned())) }
 }
 
-/// A core file has no size, and the limit cannot be raised again.
+fn limit_of(resource: libc::__rlimit_resource_t) -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is whole, writable and lives until the call returns.
+    checked(unsafe { libc::getrlimit(resource, &raw mut limit) }.into())?;
+    Ok(limit)
+}
+
+/// A core file has no size, and the limit cannot be raised again. A service manager may have done
+/// it already, and have forbidden the call.
 pub(crate) fn forbid_core_files() -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    if limit_of(libc::RLIMIT_CORE)?.rlim_max == 0 {
+        return Ok(());
+    }
     // SAFETY: the structure is whole and lives until the call returns.
     checked(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) }.into()).map(drop)
 }
@@ -65,13 +76,10 @@ pub(crate) fn make_private_files() {
 /// Keeps every page of this process, now and later, out of swap. Refuses where a limit would let
 /// later allocations fail.
 pub(crate) fn lock_memory() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structure is whole, writable and lives until the call returns.
-    let answer = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
-    checked(answer.into())?;
+    let mut limit = limit_of(libc::RLIMIT_MEMLOCK)?;
     if limit.rlim_cur != libc::RLIM_INFINITY && limit.rlim_max == libc::RLIM_INFINITY {
         limit.rlim_cur = libc::RLIM_INFINITY;
-        // SAFETY: as above, read only.
+        // SAFETY: the structure is whole and lives until the call returns.
         let answer = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
         checked(answer.into())?;
     }

@@ -177,15 +177,28 @@ fn works(result: io::Result<()>) -> Tried {
     result.map(|()| Finding::Works).map_err(|error| error.to_string())
 }
 
+/// Room for as many keys as a large guard has.
 fn secret_memory() -> Tried {
+    const SECRETS: usize = 100_000;
     let pages = SecretPages::new();
-    let secret = pages.store(&mut [1; 32]).map_err(|error| error.to_string())?;
-    match secret.backing() {
-        Backing::MemorySecret => Ok(Finding::Works),
-        Backing::Locked => Ok(Finding::WorksAs(
-            "locked pages outside of core dumps; the kernel has no memfd_secret".to_owned(),
-        )),
+    let mut worst = Finding::Works;
+    let mut kept = Vec::with_capacity(SECRETS);
+    for _ in 0..SECRETS {
+        let secret = pages.store(&mut [1; 32]).map_err(|error| error.to_string())?;
+        match secret.backing() {
+            Backing::MemorySecret => {}
+            Backing::Locked => {
+                worst = Finding::WorksAs(
+                    "locked pages outside of core dumps; the kernel has no memfd_secret".to_owned(),
+                );
+            }
+            Backing::Unlocked => {
+                return Err("this user may not lock enough memory for 100,000 keys".to_owned());
+            }
+        }
+        kept.push(secret);
     }
+    Ok(worst)
 }
 
 fn version_from(first: i32) -> Result<i32, String> {

@@ -1,5 +1,6 @@
 //! Pages for secrets: outside of what the kernel itself maps where it can, else locked and left out
-//! of core dumps and of forked children. Many short secrets share a page.
+//! of core dumps and of forked children, and at worst only left out. Many short secrets share a
+//! page.
 //!
 //! ```text
 //! no access │ secret, secret, secret … unused │ no access
@@ -24,6 +25,9 @@ pub enum Backing {
     MemorySecret,
     /// Anonymous pages: locked, in no core dump, zeroes in a forked child.
     Locked,
+    /// The same, but they may go to swap: this user may not lock more memory. What holds keys for a
+    /// moment goes on so; whether a guard may is for [`crate::judge`] to say.
+    Unlocked,
 }
 
 /// How much one region holds, in bytes: 2,048 secrets of 32 bytes.
@@ -42,27 +46,17 @@ struct Filling {
     used: usize,
 }
 
-/// One secret. Its bytes are wiped when it is dropped.
-pub struct Secret {
+/// One secret of `N` bytes. They are wiped when it is dropped.
+pub struct Secret<const N: usize> {
     region: Arc<Region>,
-    start: u32,
-    length: u32,
+    start: usize,
 }
 
 /// A secret could not be put away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SecretError {
-    /// It is longer than a region.
-    TooLong {
-        /// What there is room for, in bytes.
-        limit: usize,
-    },
-    /// The kernel gave no pages.
-    NoPages {
-        /// Why, in its words.
-        reason: String,
-    },
+pub struct SecretError {
+    /// Why the kernel gave no pages, in its words.
+    pub reason: String,
 }
 
 impl Default for SecretPages {
@@ -82,48 +76,40 @@ impl SecretPages {
     ///
     /// # Errors
     /// [`SecretError`].
-    pub fn store(&self, bytes: &mut [u8]) -> Result<Secret, SecretError> {
+    pub fn store<const N: usize>(&self, bytes: &mut [u8; N]) -> Result<Secret<N>, SecretError> {
+        const { assert!(N <= REGION_BYTES, "a secret fits into one region") };
         let stored = self.store_copy(bytes);
         bytes.zeroize();
         stored
     }
 
-    fn store_copy(&self, bytes: &[u8]) -> Result<Secret, SecretError> {
-        let too_long = SecretError::TooLong { limit: REGION_BYTES };
-        if REGION_BYTES < bytes.len() {
-            return Err(too_long);
-        }
-        let room = bytes.len().next_multiple_of(ALIGNMENT);
+    fn store_copy<const N: usize>(&self, bytes: &[u8; N]) -> Result<Secret<N>, SecretError> {
+        let room = N.next_multiple_of(ALIGNMENT);
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = filling.as_ref().is_some_and(|filling| room <= REGION_BYTES - filling.used);
-        if !fits {
-            let region = Region::map(REGION_BYTES).map_err(|error| SecretError::NoPages {
-                reason: format!(
-                    "{error}; is the limit on locked memory too low (LimitMEMLOCK, ulimit -l)?"
-                ),
-            })?;
-            *filling = Some(Filling { region: Arc::new(region), used: 0 });
-        }
-        let Some(filling) = filling.as_mut() else { return Err(too_long) };
-        let start = filling.used;
-        filling.used += room;
-        let region = Arc::clone(&filling.region);
-        let as_u32 = |number: usize| u32::try_from(number).map_err(|_| too_long.clone());
-        let secret = Secret { start: as_u32(start)?, length: as_u32(bytes.len())?, region };
+        let open = filling.take().filter(|filling| room <= REGION_BYTES - filling.used);
+        let open = match open {
+            Some(open) => open,
+            None => Filling { region: Arc::new(map()?), used: 0 },
+        };
+        let secret = Secret { region: Arc::clone(&open.region), start: open.used };
+        *filling = Some(Filling { used: open.used + room, ..open });
         // SAFETY: the range was never handed out before, as `used` only grows and is changed under
         // the lock; nobody else has `secret` yet.
-        unsafe { secret.region.write(start, bytes) };
+        unsafe { secret.region.write(secret.start, bytes) };
         Ok(secret)
     }
 }
 
-impl Secret {
+fn map() -> Result<Region, SecretError> {
+    Region::map(REGION_BYTES).map_err(|error| SecretError { reason: error.to_string() })
+}
+
+impl<const N: usize> Secret<N> {
     /// Shows the bytes to `look`. Copies that it makes are its own to wipe.
-    pub fn expose<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+    pub fn expose<T>(&self, look: impl FnOnce(&[u8; N]) -> T) -> T {
         // SAFETY: the bytes were written before this secret was handed out, and are written again
         // only by its drop, which no borrow outlives.
-        let bytes = unsafe { self.region.read(self.start as usize, self.length as usize) };
-        look(bytes)
+        look(unsafe { self.region.read(self.start) })
     }
 
     /// What its pages are.
@@ -133,19 +119,21 @@ impl Secret {
     }
 }
 
-impl Drop for Secret {
+impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
         // SAFETY: the range is this secret's own, and nobody borrows a value that is dropped.
-        unsafe { self.region.wipe(self.start as usize, self.length as usize) };
+        unsafe { self.region.wipe(self.start, N) };
     }
 }
 
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong { limit } => write!(f, "a secret may have {limit} bytes at most"),
-            Self::NoPages { reason } => write!(f, "no memory for secrets: {reason}"),
-        }
+        write!(
+            f,
+            "no memory for secrets: {}; raise the limit on locked memory (LimitMEMLOCK in the \
+             unit, ulimit -l)",
+            self.reason
+        )
     }
 }
 

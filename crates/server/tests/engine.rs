@@ -49,7 +49,7 @@ fn bench() -> Bench {
         Network::built_in("minimal").unwrap(),
         None,
         Policy::default(),
-        Keychain::new(KeyRing::new([secret])),
+        Keychain::new(KeyRing::new([secret]).unwrap()),
         ledger,
         Metrics::new(),
     );
@@ -137,7 +137,7 @@ async fn a_key_without_a_record_does_not_sign() {
     let Bench { engine, public_key, .. } = &bench();
     let other = BlsSecretKey::from_hex(&"11".repeat(32)).unwrap();
     let other_public = format!("0x{}", hex::encode(other.public_key().0));
-    engine.replace_keychain(Keychain::new(KeyRing::new([other])));
+    engine.replace_keychain(Keychain::new(KeyRing::new([other]).unwrap()));
     let body = registration(&other_public);
     let denial = engine.sign(&client(), &other_public, &body).await.unwrap_err();
     assert_eq!(denial.code(), "unknown-key");

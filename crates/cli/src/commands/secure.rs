@@ -5,6 +5,8 @@
 //! system calls, while there is one thread → files and threads → system calls. A missing measure
 //! ends the start with exit code 3.
 
+use std::path::PathBuf;
+
 use palisade_sandbox::{Facts, Measure, Plan, State, Table, clean_start, judge};
 use palisade_server::admin::MeasureRow;
 use palisade_server::home::Home;
@@ -121,13 +123,14 @@ pub(super) fn rows(table: &Table) -> Vec<MeasureRow> {
     table.measures.iter().map(row).collect()
 }
 
+/// How much memory is free, which bounds how many keystores are opened at once.
+const MEMORY_INFORMATION: &str = "/proc/meminfo";
+
 /// What the core needs of the machine: its home, and what the configuration names. Its sockets are
 /// open by then.
 pub(super) fn plan_of_core(home: &Home) -> Result<Plan, Failure> {
     let config = home.read_config()?;
-    Ok(Plan {
-        read_write: vec![home.path().to_owned()],
-        read_only: named_files::read_only(home.path(), &config),
-        bind_ports: Vec::new(),
-    })
+    let mut read_only = named_files::read_only(home.path(), &config);
+    read_only.extend(Some(MEMORY_INFORMATION.into()).filter(|path: &PathBuf| path.exists()));
+    Ok(Plan { read_write: vec![home.path().to_owned()], read_only, bind_ports: Vec::new() })
 }

@@ -33,6 +33,7 @@ mod rpc_generate;
 mod rpc_races;
 mod rpc_socket;
 mod secrets;
+mod secure;
 mod service_manager;
 mod session_custody;
 mod session_keys;

@@ -11,7 +11,7 @@ use crate::support::http::Connection;
 use crate::support::{Guard, eventually};
 
 /// The process that meets the network.
-fn front_of(guard: &Guard) -> u32 {
+pub fn front_of(guard: &Guard) -> u32 {
     let core = guard.id();
     let children = fs::read_to_string(format!("/proc/{core}/task/{core}/children")).unwrap();
     let children: Vec<u32> = children.split_whitespace().map(|id| id.parse().unwrap()).collect();
@@ -182,18 +182,40 @@ fn has_in_memory(process: u32, wanted: &[Vec<u8>]) -> bool {
     })
 }
 
+/// The first key, in every form in which it passes by.
+fn forms_of_the_first_key() -> Vec<Vec<u8>> {
+    let digits = SECRETS[0].trim_start_matches("0x");
+    let big_endian = hex::decode(digits).unwrap();
+    let little_endian: Vec<u8> = big_endian.iter().rev().copied().collect();
+    vec![big_endian, little_endian, digits.as_bytes().to_vec()]
+}
+
 #[test]
 fn no_page_of_the_front_holds_a_key() {
     let home = TestHome::with_keys(1);
     let guard = home.start();
     guard.sign(KEYS[0], &block(1, 1)).signature();
     guard.sign(KEYS[0], &attestation(0, 2, 1)).signature();
-    let digits = SECRETS[0].trim_start_matches("0x");
-    let big_endian = hex::decode(digits).unwrap();
-    let little_endian: Vec<u8> = big_endian.iter().rev().copied().collect();
-    let wanted = vec![big_endian, little_endian, digits.as_bytes().to_vec()];
+    let wanted = forms_of_the_first_key();
     assert!(!has_in_memory(front_of(&guard), &wanted), "the front holds the secret key");
     // What passes through the front is found there: the search can find.
     let passed = vec![KEYS[0].as_bytes().to_vec()];
     assert!(has_in_memory(front_of(&guard), &passed), "the search finds nothing");
+}
+
+#[test]
+fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
+    let home = TestHome::with_keys(1);
+    let guard = home.start();
+    let secret_memory = "palisade_secure_measure{measure=\"secret-memory\",state=\"on\"} 1";
+    if !guard.watch("/metrics").body.contains(secret_memory) {
+        eprintln!("!! SKIPPED: searching the core: the kernel has no memfd_secret");
+        return;
+    }
+    for slot in 1..20 {
+        guard.sign(KEYS[0], &block(slot, 1)).signature();
+    }
+    assert!(!has_in_memory(guard.id(), &forms_of_the_first_key()), "the core shows its key");
+    let passed = vec![KEYS[0].as_bytes().to_vec(), hex::decode(&KEYS[0][2..]).unwrap()];
+    assert!(has_in_memory(guard.id(), &passed), "the search finds nothing");
 }

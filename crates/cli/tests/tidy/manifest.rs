@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ethereum", &["protect"]),
     ("substrate", &["protect"]),
     ("store", &["protect"]),
-    ("keys", &["protect"]),
+    ("keys", &["protect", "sandbox"]),
     ("server", &["protect", "ethereum", "substrate", "store", "keys"]),
     // Knows nothing of ours, so that the only `unsafe` can be read alone.
     ("sandbox", &[]),

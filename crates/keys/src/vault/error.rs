@@ -76,6 +76,8 @@ pub enum VaultError {
     TooManyKeys,
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
+    /// The operating system gave no pages for the opened keys.
+    NoSecretMemory(palisade_sandbox::SecretError),
     /// A primitive refused its input: a fault of this program.
     Internal(&'static str),
 }
@@ -135,6 +137,7 @@ impl fmt::Display for VaultError {
             Self::Randomness(error) => {
                 write!(f, "the operating system gave no randomness ({error}); nothing was written")
             }
+            Self::NoSecretMemory(error) => error.fmt(f),
             Self::Internal(what) => write!(f, "internal error: {what}; nothing was changed"),
         }
     }

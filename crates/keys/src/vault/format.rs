@@ -18,6 +18,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use palisade_protect::KeyId;
+use palisade_sandbox::SecretError;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -73,12 +74,13 @@ pub(super) struct Contents {
 }
 
 /// What does not hold, before it is known in which file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Damaged(&'static str),
     UnknownVersion(u8),
     WrongSecret(UnlockKind),
     OtherKind(UnlockKind),
+    NoSecretMemory(SecretError),
     Internal(&'static str),
 }
 
@@ -90,6 +92,7 @@ impl Fault {
             Self::UnknownVersion(version) => VaultError::UnknownVersion { path, version },
             Self::WrongSecret(kind) => VaultError::WrongUnlockSecret { path, kind },
             Self::OtherKind(kind) => VaultError::OtherUnlockKind { path, kind },
+            Self::NoSecretMemory(error) => VaultError::NoSecretMemory(error),
             Self::Internal(what) => VaultError::Internal(what),
         }
     }

@@ -190,7 +190,7 @@ impl Vault {
     pub fn load_ring(&self) -> Result<KeyRing, VaultError> {
         let keys: Result<Vec<_>, _> =
             self.contents.keys.iter().map(|sealed| self.open_key(sealed)).collect();
-        keys.map(KeyRing::of_any)
+        KeyRing::of_any(keys?).map_err(VaultError::NoSecretMemory)
     }
 
     /// The public key of each key, in the order in which they were added.

@@ -7,6 +7,7 @@
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use hkdf::Hkdf;
+use palisade_sandbox::{Secret, SecretError, SecretPages};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -25,18 +26,22 @@ const PASSPHRASE_STRETCH: Stretch = Stretch::Scrypt { log_n: 17, r: 8, p: 1 };
 /// Fills a buffer with random bytes.
 pub(super) type Randomness<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), getrandom::Error>;
 
-/// The key that seals all secret keys of a home.
-pub(super) struct HomeKey(Box<Zeroizing<[u8; 32]>>);
+/// The key that seals all secret keys of a home, in pages of its own.
+pub(super) struct HomeKey(Secret<32>);
 
 impl HomeKey {
     pub(super) fn generate(random: Randomness<'_>) -> Result<Self, VaultError> {
-        let mut key = Box::new(Zeroizing::new([0; 32]));
-        random(&mut **key).map_err(VaultError::Randomness)?;
-        Ok(Self(key))
+        let mut key = Zeroizing::new([0; 32]);
+        random(&mut *key).map_err(VaultError::Randomness)?;
+        Self::holding(&mut key).map_err(VaultError::NoSecretMemory)
+    }
+
+    fn holding(key: &mut [u8; 32]) -> Result<Self, SecretError> {
+        SecretPages::new().store(key).map(Self)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&**self.0).into())
+        self.0.expose(|key| XChaCha20Poly1305::new(key.into()))
     }
 }
 
@@ -55,7 +60,7 @@ pub(super) fn wrap(
     let key = unlock_key(unlock, stretch, &salt).map_err(internal)?;
     let context = [HOME_KEY_DOMAIN, &preamble(stretch, &salt)].concat();
     let cipher = XChaCha20Poly1305::new((&*key).into());
-    let home_key = seal(&cipher, &context, &home_key.0, random)?;
+    let home_key = home_key.0.expose(|key| seal(&cipher, &context, key, random))?;
     Ok(Wrap { stretch, salt, home_key })
 }
 
@@ -65,7 +70,8 @@ pub(super) fn unwrap(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Faul
     let context = [HOME_KEY_DOMAIN, &preamble(wrap.stretch, &wrap.salt)].concat();
     let cipher = XChaCha20Poly1305::new((&*key).into());
     let home_key = open(&cipher, &context, &wrap.home_key);
-    home_key.map(|key| HomeKey(Box::new(key))).ok_or(Fault::WrongSecret(wrap.stretch.kind()))
+    let mut home_key = home_key.ok_or(Fault::WrongSecret(wrap.stretch.kind()))?;
+    HomeKey::holding(&mut home_key).map_err(Fault::NoSecretMemory)
 }
 
 pub(super) fn seal_key(

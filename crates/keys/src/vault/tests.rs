@@ -64,7 +64,7 @@ fn read(unlock: &UnlockSecret, bytes: &[u8]) -> Result<KeyRing, Fault> {
     let home_key = unwrap(unlock, &contents.wrap)?;
     contents.authenticate(&home_key)?;
     let keys = contents.keys.iter().map(|key| super::seal::open_key(&home_key, key));
-    keys.collect::<Result<Vec<_>, _>>().map(KeyRing::of_any)
+    Ok(KeyRing::of_any(keys.collect::<Result<Vec<_>, _>>()?).unwrap())
 }
 
 /// Sets the checksum right again, as somebody would who changes the file on purpose.
@@ -130,7 +130,7 @@ fn a_session_key_that_goes_on_behind_its_length_is_refused() {
         for place in length..48 {
             let mut longer = session_keys();
             longer[KEYS_FROM + number * KEY + 1 + place] = 1;
-            assert_eq!(read(&generated(), &with_checksum(longer)).err(), Some(problem));
+            assert_eq!(read(&generated(), &with_checksum(longer)).err(), Some(problem.clone()));
         }
     }
 }

@@ -28,18 +28,18 @@ impl Region {
     /// Maps `length` bytes (rounded up to pages): secret memory where the kernel has it.
     pub(super) fn map(length: usize) -> io::Result<Self> {
         let mut region = Self::reserve(length)?;
-        match region.fill_with_secret_memory() {
-            Ok(()) => region.backing = Backing::MemorySecret,
-            Err(_) => region.fill_with_locked_pages()?,
-        }
+        region.backing = match region.fill_with_secret_memory() {
+            Ok(()) => Backing::MemorySecret,
+            Err(_) => region.fill_with_anonymous_pages()?,
+        };
         Ok(region)
     }
 
     /// Maps `length` bytes of the kind that every kernel has.
     #[cfg(test)]
-    pub(super) fn map_locked(length: usize) -> io::Result<Self> {
-        let region = Self::reserve(length)?;
-        region.fill_with_locked_pages()?;
+    pub(super) fn map_anonymous(length: usize) -> io::Result<Self> {
+        let mut region = Self::reserve(length)?;
+        region.backing = region.fill_with_anonymous_pages()?;
         Ok(region)
     }
 
@@ -52,7 +52,7 @@ impl Region {
         let whole = reserve(whole_length)?;
         // SAFETY: one page is within the reservation, which has two more than `length`.
         let start = unsafe { whole.add(page) };
-        Ok(Self { whole, whole_length, start, length, backing: Backing::Locked })
+        Ok(Self { whole, whole_length, start, length, backing: Backing::Unlocked })
     }
 
     pub(super) fn backing(&self) -> Backing {
@@ -77,12 +77,13 @@ impl Region {
         self.advise(libc::MADV_DONTFORK)
     }
 
-    fn fill_with_locked_pages(&self) -> io::Result<()> {
+    fn fill_with_anonymous_pages(&self) -> io::Result<Backing> {
         self.map_over(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
-        // SAFETY: the range is ours; locking changes no byte.
-        check(unsafe { libc::mlock(self.start.as_ptr().cast(), self.length) })?;
         self.advise(libc::MADV_DONTDUMP)?;
-        self.advise(libc::MADV_WIPEONFORK)
+        self.advise(libc::MADV_WIPEONFORK)?;
+        // SAFETY: the range is ours; locking changes no byte.
+        let locked = check(unsafe { libc::mlock(self.start.as_ptr().cast(), self.length) });
+        Ok(if locked.is_ok() { Backing::Locked } else { Backing::Unlocked })
     }
 
     /// Puts readable and writable pages in the place of the middle of the reservation.
@@ -112,10 +113,10 @@ impl Region {
     ///
     /// # Safety
     /// Nobody writes the range for as long as the answer lives.
-    pub(super) unsafe fn read(&self, start: usize, length: usize) -> &[u8] {
-        let at = self.at(start, length);
+    pub(super) unsafe fn read<const N: usize>(&self, start: usize) -> &[u8; N] {
+        let at = self.at(start, N).cast::<[u8; N]>();
         // SAFETY: mapped, initialised (zeroes at first) and, by the caller's word, not written.
-        unsafe { std::slice::from_raw_parts(at, length) }
+        unsafe { &*at }
     }
 
     /// Fills a range.

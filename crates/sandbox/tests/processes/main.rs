@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 15] = [
         ("without_measures_every_attempt_succeeds", attempts::without_measures),
         ("whole_refuses_every_attempt", attempts::whole),
         ("front_refuses_every_attempt", attempts::front),
@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         ("a_secret_is_in_no_page_that_another_process_reads", secrets::unreadable),
         ("bytes_beside_secret_pages_fault", secrets::guard_pages),
         ("a_user_who_is_not_root_has_all_measures", users::nobody),
+        ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),
+        ("a_kernel_without_seccomp_is_found_out", users::no_seccomp),
         ("a_clean_start_drops_variables_and_descriptors", users::clean_start),
         ("the_second_thread_is_too_late", users::second_thread),
     ];

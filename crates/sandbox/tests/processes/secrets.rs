@@ -92,9 +92,9 @@ pub(crate) fn play(scene: &Scene) {
         wait_at(bytes.as_ptr(), Backing::Locked);
         return;
     }
-    let secret = pages.store(bytes.as_mut_slice()).unwrap();
+    let secret = pages.store(&mut bytes).unwrap();
     assert_eq!(*bytes, [0; 32], "the source is wiped");
-    let at = secret.expose(<[u8]>::as_ptr);
+    let at = secret.expose(|held| held.as_ptr());
     let beside = match scene.act.as_str() {
         "secret-before" => at.wrapping_sub(1),
         "secret-after" => at.wrapping_add(64 << 10),

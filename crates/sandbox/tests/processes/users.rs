@@ -1,5 +1,7 @@
-//! Who starts the process, and with what: another user, an environment, open files, threads.
+//! Who starts the process, and where: another user, an older kernel, an environment, open files,
+//! threads.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -7,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use palisade_sandbox::{Measure, Plan, State, harden_early};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::role::{READY, Scene, say, skip};
 
@@ -42,6 +45,54 @@ pub(crate) fn nobody() {
     }
 }
 
+/// The table of a process whose kernel answers to these calls that there are none.
+fn table_without(calls: &[i64]) -> serde_json::Value {
+    let directory = tempfile::tempdir().unwrap();
+    let calls: Vec<String> = calls.iter().map(i64::to_string).collect();
+    let scene = Scene::new("none", "user-old-kernel", directory.path(), calls.join(" "));
+    let output = scene.output();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn row(table: &serde_json::Value, measure: Measure) -> (String, String) {
+    let rows = table["measures"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["measure"] == measure.name()).unwrap();
+    (row["state"].as_str().unwrap().to_owned(), row["reason"].as_str().unwrap().to_owned())
+}
+
+pub(crate) fn old_kernel() {
+    let table = table_without(&[libc::SYS_landlock_create_ruleset, libc::SYS_memfd_secret]);
+    let (state, reason) = row(&table, Measure::LandlockFiles);
+    assert_eq!(state, "missing");
+    assert_eq!(reason, "the kernel has no Landlock, or it is not switched on");
+    assert_eq!(row(&table, Measure::LandlockTcp).0, "off-allowed");
+    let (state, reason) = row(&table, Measure::SecretMemory);
+    // Root may lock as much as it likes; what others may is the machine's matter.
+    if state == "on" {
+        assert!(reason.contains("no memfd_secret"), "{reason}");
+    } else {
+        skip("the fallback of secret memory", &reason);
+    }
+    assert_eq!(row(&table, Measure::Seccomp).0, "on");
+}
+
+pub(crate) fn no_seccomp() {
+    let table = table_without(&[libc::SYS_seccomp]);
+    let (state, reason) = row(&table, Measure::Seccomp);
+    assert_eq!(state, "missing", "{reason}");
+    assert!(reason.contains("not implemented"), "{reason}");
+}
+
+fn answer_no_such_call(calls: &str) {
+    let calls = calls.split(' ').map(|call| (call.parse().unwrap(), Vec::new()));
+    let no_such_call = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let here = std::env::consts::ARCH.try_into().unwrap();
+    let calls: BTreeMap<i64, _> = calls.collect();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, no_such_call, here).unwrap();
+    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
 pub(crate) fn clean_start() {
     let directory = tempfile::tempdir().unwrap();
     let inherited = File::open("/etc/passwd").unwrap();
@@ -71,6 +122,10 @@ pub(crate) fn second_thread() {
 
 pub(crate) fn play(scene: &Scene) {
     match scene.act.as_str() {
+        "user-old-kernel" => {
+            answer_no_such_call(&scene.detail);
+            say(&serde_json::to_string(&scene.table()).unwrap());
+        }
         "user-table" => say(&serde_json::to_string(&scene.table()).unwrap()),
         "user-second-thread" => {
             let table = scene.table();

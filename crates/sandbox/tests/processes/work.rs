@@ -87,7 +87,7 @@ fn answer(stream: &mut (impl Read + Write)) {
     let mut message = [0; 4];
     stream.read_exact(&mut message).unwrap();
     let secret = SecretPages::new().store(&mut message).unwrap();
-    let answer = secret.expose(<[u8]>::to_ascii_uppercase);
+    let answer = secret.expose(|message| message.to_ascii_uppercase());
     stream.write_all(&answer).unwrap();
 }
 

@@ -129,6 +129,9 @@ impl From<SignError> for Denial {
             SignError::DoesNotVerify(_) => Self::bug(
                 "a signature that does not verify was thrown away: check the machine's memory",
             ),
+            SignError::Damaged(_) => {
+                Self::bug("a key changed in memory and was not used: check the machine's memory")
+            }
             _ => Self::bug("signing failed although it was permitted"),
         }
     }

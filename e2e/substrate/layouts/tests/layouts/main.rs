@@ -14,7 +14,9 @@
 mod announcement;
 mod commitments;
 mod headers;
+mod records;
 mod seals;
+mod statements;
 mod support;
 mod votes;
 mod vrf;

@@ -1,0 +1,139 @@
+//! Secure mode of the real guard: what both processes gave up, what is said of it, and what the
+//! operator can leave out.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+
+use serde_json::Value;
+
+use super::processes::front_of;
+use crate::support::Guard;
+use crate::support::duty::block;
+use crate::support::home::{KEYS, TestHome, text};
+
+/// Owns nothing on a usual machine.
+const NOBODY: u32 = 65_534;
+
+/// A field of `/proc/PID/status`.
+fn field(process: u32, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+    line.unwrap().trim().to_owned()
+}
+
+fn checked(home: &TestHome) -> Value {
+    serde_json::from_slice(&home.run(&["secure", "check", "--json"]).stdout).unwrap()
+}
+
+fn state_of(table: &Value, measure: &str) -> String {
+    let rows = table["measures"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["measure"] == measure).unwrap();
+    row["state"].as_str().unwrap().to_owned()
+}
+
+fn status(home: &TestHome) -> Value {
+    serde_json::from_str(&home.succeeds(&["status", "--json"])).unwrap()
+}
+
+fn runs_as_root(guard: &Guard) -> bool {
+    field(guard.id(), "Uid").starts_with("0\t")
+}
+
+#[test]
+fn a_check_a_guard_and_its_metrics_say_the_same() {
+    let home = TestHome::with_keys(1);
+    let output = home.run(&["secure", "check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).ends_with("A guard may start here.\n"));
+    let checked = checked(&home);
+    assert_eq!(checked["holds"], true);
+    let guard = home.start();
+    let status = status(&home);
+    let metrics = guard.watch("/metrics").body;
+    let measures = checked["measures"].as_array().unwrap();
+    assert_eq!(measures.len(), 15);
+    for row in measures {
+        let (measure, state) = (row["measure"].as_str().unwrap(), row["state"].as_str().unwrap());
+        assert_eq!(state_of(&status, measure), state, "{measure}");
+        let series =
+            format!("palisade_secure_measure{{measure=\"{measure}\",state=\"{state}\"}} 1\n");
+        assert!(metrics.contains(&series), "{series} is not in {metrics}");
+    }
+    let log = guard.log();
+    assert_eq!(log.matches("secure mode").count(), 15, "{log}");
+    assert_eq!(log.contains("RUNS AS ROOT"), runs_as_root(&guard), "{log}");
+}
+
+#[test]
+fn both_processes_have_given_up_what_the_table_says() {
+    let home = TestHome::with_keys(1);
+    let mut command = home.run_command();
+    command.env("SECRET_OF_THE_STARTER", "x");
+    let guard = Guard::start(command);
+    let table = checked(&home);
+    for process in [guard.id(), front_of(&guard)] {
+        assert_eq!(field(process, "NoNewPrivs"), "1");
+        let filter = if state_of(&table, "seccomp") == "on" { "2" } else { "0" };
+        assert_eq!(field(process, "Seccomp"), filter);
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert!(core.split_whitespace().eq(["Max", "core", "file", "size", "0", "0", "bytes"]));
+        // Files of a process that is not dumpable are root's.
+        assert_eq!(fs::metadata(format!("/proc/{process}/environ")).unwrap().uid(), 0);
+        if let Ok(environment) = fs::read(format!("/proc/{process}/environ")) {
+            assert!(!text(&environment).contains("STARTER"), "{}", text(&environment));
+        }
+    }
+    assert_eq!(guard.sign(KEYS[0], &block(1, 1)).status, 200);
+}
+
+#[test]
+fn a_measure_that_is_named_is_left_off_in_both_processes() {
+    let home = TestHome::with_keys(1);
+    let mut command = home.run_command();
+    command.args(["--allow-unhardened=seccomp", "--allow-unhardened=memory-locked"]);
+    let guard = Guard::start(command);
+    for process in [guard.id(), front_of(&guard)] {
+        assert_eq!(field(process, "Seccomp"), "0");
+        assert_eq!(field(process, "NoNewPrivs"), "1");
+    }
+    let status = status(&home);
+    assert_eq!(state_of(&status, "seccomp"), "off-allowed");
+    assert_eq!(state_of(&status, "memory-locked"), "off-allowed");
+    let shown = home.succeeds(&["status"]);
+    assert!(shown.contains("off: ") && shown.contains("seccomp"), "{shown}");
+}
+
+#[test]
+fn an_unknown_measure_is_a_usage_error_that_lists_the_known_ones() {
+    let home = TestHome::empty();
+    let output = home.run(&["run", "--allow-unhardened=selinux"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("landlock-files"), "{}", text(&output.stderr));
+}
+
+/// Root on a home of another user: a service that was meant for that user.
+#[test]
+fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
+    let home = TestHome::with_keys(1);
+    if chown(home.path(), Some(NOBODY), None).is_err() {
+        eprintln!("!! SKIPPED: only root can give its home away");
+        return;
+    }
+    let output = home.run_command().output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("not-root: it runs as root"), "{said}");
+    assert!(said.contains("--allow-unhardened=not-root"), "{said}");
+    assert!(said.contains("state=\"missing\""), "the table is in the log: {said}");
+    let output = home.run(&["secure", "check"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    let mut command = home.run_command();
+    command.arg("--allow-unhardened=seccomp");
+    assert_eq!(command.output().unwrap().status.code(), Some(3), "another name does not help");
+    let mut command = home.run_command();
+    command.arg("--allow-unhardened=not-root");
+    let guard = Guard::start(command);
+    assert_eq!(guard.sign(KEYS[0], &block(1, 1)).status, 200);
+    assert!(guard.log().contains("RUNS AS ROOT"), "{}", guard.log());
+}

@@ -1,0 +1,37 @@
+//! How an opened key rests in memory between two signatures.
+//!
+//! Invariants: the secret's bytes stand in secret pages alone and are wiped when the key is dropped;
+//! a key is whole for the moment of one signature, and only if its public key is the one that it
+//! was held for.
+
+use palisade_sandbox::{Secret, SecretError, SecretPages};
+use zeroize::Zeroizing;
+
+use crate::PublicKey;
+use crate::any::SecretKey;
+
+/// A secret key at rest.
+pub(crate) struct Held {
+    secret: Secret<32>,
+    public_key: PublicKey,
+}
+
+impl Held {
+    /// Puts a key to rest.
+    pub(crate) fn new(pages: &SecretPages, key: &SecretKey) -> Result<Self, SecretError> {
+        let mut bytes = key.to_bytes();
+        Ok(Self { secret: pages.store(&mut bytes)?, public_key: key.public_key() })
+    }
+
+    /// Its public half.
+    pub(crate) fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// The key, for one signature. `None` when its bytes are no more what they were: a fault of
+    /// this machine's memory.
+    pub(crate) fn opened(&self) -> Option<SecretKey> {
+        let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
+        SecretKey::from_bytes(&bytes, self.public_key)
+    }
+}
