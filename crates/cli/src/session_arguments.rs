@@ -14,6 +14,9 @@ The owner is the account that session.setKeys is for: the validator's stash or c
 where a staking proxy submits the call for it. Newer chains take keys only with the proof that they
 belong to this account; older ones do not look at it.
 
+A key that stays with the node stands in the same order, with the proof that the node's tools make
+for it (the signature of POP_ and the account): --keys gran,babe,asgn=0x…:0x…,audi.
+
 Examples:
   palisade keys generate --chain substrate:polkadot --keys gran,babe,para,asgn,audi,beef \\
       --owner 15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5 --call-index 9.0
@@ -49,9 +52,10 @@ pub(crate) struct AnnouncementArguments {
 #[derive(Args)]
 #[command(after_help = GENERATE_HELP)]
 pub(crate) struct GenerateArguments {
-    /// The key types, in the runtime's order; aura:ed25519 for Aura keys of that kind
+    /// The key types, in the runtime's order: babe, aura:ed25519; TYPE=PUBKEY[:PROOF] for a key
+    /// that is not in the guard
     #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
-    pub(crate) keys: Vec<Kind>,
+    pub(crate) keys: Vec<KeyArgument>,
 
     #[command(flatten)]
     pub(crate) announcement: AnnouncementArguments,
@@ -63,9 +67,9 @@ pub(crate) struct ProveArguments {
     #[command(flatten)]
     pub(crate) announcement: AnnouncementArguments,
 
-    /// Keys of this home
+    /// Keys of this home; TYPE=PUBKEY:PROOF for one that is not in the guard
     #[arg(required = true, value_name = "TYPE=PUBKEY")]
-    pub(crate) keys: Vec<TypedKey>,
+    pub(crate) keys: Vec<KeyArgument>,
 }
 
 /// Where a call stands in the runtime: the pallet's index and the call's in it.
@@ -75,18 +79,15 @@ pub(crate) struct CallIndex {
     pub(crate) call: u8,
 }
 
-/// A key type, with the crypto if it is not the usual one.
+/// One key of the announcement, as it was typed.
 #[derive(Clone)]
-pub(crate) struct Kind {
-    pub(crate) key_type: String,
-    pub(crate) crypto: Option<String>,
-}
-
-/// A key type and a public key of it.
-#[derive(Clone)]
-pub(crate) struct TypedKey {
-    pub(crate) key_type: String,
-    pub(crate) public_key: String,
+pub(crate) enum KeyArgument {
+    /// `TYPE` or `TYPE:CRYPTO`
+    Kind { key_type: String, crypto: Option<String> },
+    /// `TYPE=PUBKEY`
+    Key { key_type: String, public_key: String },
+    /// `TYPE=PUBKEY:PROOF`
+    Proven { key_type: String, public_key: String, proof: String },
 }
 
 impl FromStr for CallIndex {
@@ -108,25 +109,35 @@ impl FromStr for CallIndex {
     }
 }
 
-impl FromStr for Kind {
+impl KeyArgument {
+    pub(crate) fn key_type(&self) -> &str {
+        match self {
+            Self::Kind { key_type, .. }
+            | Self::Key { key_type, .. }
+            | Self::Proven { key_type, .. } => key_type,
+        }
+    }
+}
+
+impl FromStr for KeyArgument {
     type Err = std::convert::Infallible;
 
     /// What the letters mean is judged with the home.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (key_type, crypto) = match text.split_once(':') {
-            Some((key_type, crypto)) => (key_type, Some(crypto.to_owned())),
-            None => (text, None),
+        let owned = str::to_owned;
+        let Some((key_type, key)) = text.split_once('=') else {
+            let (key_type, crypto) = match text.split_once(':') {
+                Some((key_type, crypto)) => (key_type, Some(owned(crypto))),
+                None => (text, None),
+            };
+            return Ok(Self::Kind { key_type: owned(key_type), crypto });
         };
-        Ok(Self { key_type: key_type.to_owned(), crypto })
-    }
-}
-
-impl FromStr for TypedKey {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (key_type, public_key) =
-            text.split_once('=').ok_or("write a key as TYPE=PUBKEY, for example babe=0xd435…")?;
-        Ok(Self { key_type: key_type.to_owned(), public_key: public_key.to_owned() })
+        let key_type = owned(key_type);
+        Ok(match key.split_once(':') {
+            Some((key, proof)) => {
+                Self::Proven { key_type, public_key: owned(key), proof: owned(proof) }
+            }
+            None => Self::Key { key_type, public_key: owned(key) },
+        })
     }
 }

@@ -22,11 +22,13 @@ pub(crate) fn secret_of(home: &Home) -> Result<UnlockSecret, Failure> {
     if let Some(file) = home.read_config()?.unlock_file {
         return UnlockSecret::from_file(&home.path().join(file)).map_err(could_not);
     }
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|directory| PathBuf::from(directory).join(CREDENTIAL))
-        .filter(|path| path.exists());
-    if let Some(path) = credential {
-        return UnlockSecret::from_credential(&path).map_err(could_not);
+    if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+        let path = PathBuf::from(directory).join(CREDENTIAL);
+        // One that is there but out of reach is an error, not a reason to take another secret.
+        let is_there = path.try_exists();
+        if is_there.map_err(|error| Failure::io(path.display(), &error))? {
+            return UnlockSecret::from_credential(&path).map_err(could_not);
+        }
     }
     if home.unlock_path().exists() {
         return UnlockSecret::from_file(&home.unlock_path()).map_err(could_not);

@@ -333,3 +333,17 @@ fn anchors(path: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().filter(|line| line.starts_with('#')).map(anchor).collect()
 }
+
+/// The kinds that the metrics have for session keys, as the engine's own source names them.
+#[test]
+fn every_kind_of_a_session_duty_is_documented() {
+    let source = include_str!("../../server/src/engine/session.rs");
+    let kinds = source.split("fn kind(&self)").nth(1).unwrap().split("\n    }\n").next().unwrap();
+    let kinds: Vec<&str> =
+        kinds.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(5 < kinds.len(), "{kinds:?}");
+    let text = document("docs/metrics.md");
+    for kind in kinds.into_iter().chain(["announcement"]) {
+        assert!(text.contains(&format!("`{kind}`")), "{kind} is not in docs/metrics.md");
+    }
+}

@@ -53,6 +53,17 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
+/// The only package there.
+fn package_in(directory: &Path) -> PathBuf {
+    let packages: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect();
+    let [package] = packages.as_slice() else { panic!("{packages:?}") };
+    package.clone()
+}
+
 #[test]
 fn the_package_holds_what_a_system_needs_and_is_the_same_twice() {
     if !["dpkg-deb", "strip", "objdump"].into_iter().all(is_installed) {
@@ -65,14 +76,26 @@ fn the_package_holds_what_a_system_needs_and_is_the_same_twice() {
     assert!(first.contains(PACKAGE), "{first}");
     run(script("deb").arg(directory.path()));
     assert_eq!(sums(), first, "the same files give the same package");
-    let packages: Vec<PathBuf> = std::fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .collect();
-    let [package] = packages.as_slice() else { panic!("{packages:?}") };
-    let said = run(script("check-deb").arg(package));
+    let said = run(script("check-deb").arg(package_in(directory.path())));
     assert!(said.contains("in order"), "{said}");
+}
+
+/// Under systemd as the first process of a system of its own, installed from the package.
+#[test]
+fn the_service_keeps_what_its_document_promises() {
+    if !["dpkg-deb", "strip", "objdump"].into_iter().all(is_installed) {
+        return;
+    }
+    let directory = directory();
+    run(script("deb").arg(directory.path()));
+    let mut command = Command::new(repository().join("e2e/service/run"));
+    let output = command.arg(package_in(directory.path())).output().unwrap();
+    let said = format!("{output:?}").replace("\\n", "\n");
+    if output.status.code() == Some(77) {
+        eprintln!("{said}");
+        return;
+    }
+    assert!(output.status.success() && said.contains("keeps what it promises"), "{said}");
 }
 
 #[test]
@@ -84,12 +107,7 @@ fn a_package_that_starts_a_signer_or_opens_a_file_to_others_is_refused() {
     run(script("deb").arg(directory.path()));
     let tree = directory.path().join("tree");
     let package = directory.path().join("changed.deb");
-    let find = format!("{PACKAGE}_");
-    let good = std::fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with(&find))
-        .unwrap();
+    let good = package_in(directory.path());
     for (change, said) in [
         ("echo '    systemctl enable --now palisade' >> DEBIAN/postinst", "postinst does too much"),
         ("echo '    rm -rf /var/lib/palisade' >> DEBIAN/postrm", "postrm does too much"),

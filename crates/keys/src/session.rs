@@ -117,6 +117,19 @@ impl SessionPublicKey {
         self.bytes.get(..self.scheme.public_key_bytes()).unwrap_or(&self.bytes)
     }
 
+    /// Whether `signature` is this key's of these bytes, as a chain verifies it.
+    #[must_use]
+    pub fn verifies(&self, payload: &[u8], signature: &[u8]) -> bool {
+        let verified = match self.scheme {
+            Scheme::Sr25519 => verify_sr25519(self.as_bytes(), payload, signature),
+            Scheme::Ed25519 => verify_ed25519(self.as_bytes(), payload, signature),
+            Scheme::Ecdsa => signer_of(&ecdsa_hash(payload), signature)
+                .map(|signer| signer.to_encoded_point(true).as_bytes() == self.as_bytes()),
+            Scheme::Bls12381 => None,
+        };
+        verified == Some(true)
+    }
+
     /// The vault's name for it.
     #[must_use]
     pub fn id(&self) -> KeyId {
@@ -215,10 +228,7 @@ impl SessionSecretKey {
             (Pair::Ecdsa(key), Message::Keccak(bytes)) => {
                 sign_ecdsa(key, &sha3::Keccak256::digest(bytes))
             }
-            (Pair::Ecdsa(key), Message::Payload(bytes)) => {
-                use blake2::digest::consts::U32;
-                sign_ecdsa(key, &blake2::Blake2b::<U32>::digest(bytes))
-            }
+            (Pair::Ecdsa(key), Message::Payload(bytes)) => sign_ecdsa(key, &ecdsa_hash(bytes)),
             _ => return Err(other_scheme),
         };
         verified.map(SessionSignature).ok_or(SignError::DoesNotVerify(permitted))
@@ -248,16 +258,38 @@ fn sign_ed25519(key: &ed25519_dalek::SigningKey, message: &[u8]) -> Option<Vec<u
     Some(signature.to_vec())
 }
 
-/// RFC 6979 nonces; `sp_core::ecdsa` signs the BLAKE2b-256 hash of a message, BEEFY its Keccak-256.
+fn verify_sr25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+    let public_key = schnorrkel::PublicKey::from_bytes(public_key).ok()?;
+    let signature = schnorrkel::Signature::from_bytes(signature).ok()?;
+    Some(public_key.verify_simple(SIGNING_CONTEXT, message, &signature).is_ok())
+}
+
+fn verify_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+    let public_key = ed25519_dalek::VerifyingKey::try_from(public_key).ok()?;
+    let signature = ed25519_dalek::Signature::from_slice(signature).ok()?;
+    Some(public_key.verify_strict(message, &signature).is_ok())
+}
+
+/// What `sp_core::ecdsa` signs of a message; BEEFY signs the Keccak-256 hash instead.
+fn ecdsa_hash(message: &[u8]) -> [u8; 32] {
+    use blake2::digest::consts::U32;
+    blake2::Blake2b::<U32>::digest(message).into()
+}
+
+/// Who signed this hash; the recovery byte is the last of 65.
+fn signer_of(hash: &[u8], signature: &[u8]) -> Option<VerifyingKey> {
+    let (recovery, signature) = signature.split_last()?;
+    let recovery = k256::ecdsa::RecoveryId::from_byte(*recovery)?;
+    let signature = k256::ecdsa::Signature::from_slice(signature).ok()?;
+    VerifyingKey::recover_from_prehash(hash, &signature, recovery).ok()
+}
+
+/// RFC 6979 nonces.
 fn sign_ecdsa(key: &k256::ecdsa::SigningKey, hash: &[u8]) -> Option<Vec<u8>> {
     let (signature, recovery) = key.sign_prehash_recoverable(hash).ok()?;
-    let signer = VerifyingKey::recover_from_prehash(hash, &signature, recovery).ok()?;
-    if signer != *key.verifying_key() {
-        return None;
-    }
     let mut bytes = signature.to_bytes().to_vec();
     bytes.push(recovery.to_byte());
-    Some(bytes)
+    (signer_of(hash, &bytes)? == *key.verifying_key()).then_some(bytes)
 }
 
 /// `sp_consensus_babe::make_vrf_transcript` and `sp_core::sr25519::Pair::vrf_sign`.

@@ -311,6 +311,23 @@ fn a_permit_buys_the_message_that_was_judged_and_no_other() {
     assert_eq!(sign(&ring, absent, &judged), Err(SignError::UnknownKey(id_of(absent))));
 }
 
+#[test]
+fn a_signature_of_a_payload_verifies_for_its_key_and_bytes_alone() {
+    for scheme in [Scheme::Sr25519, Scheme::Ed25519, Scheme::Ecdsa] {
+        let [alice, bob] = ["//Alice", "//Bob"].map(|uri| key(scheme, uri));
+        let [alice_public, bob_public] = [&alice, &bob].map(|key| key.public_key());
+        let (_home, ring) = ring(vec![alice]);
+        let signature = sign(&ring, alice_public, &Message::Payload(b"POP_owner")).unwrap();
+        let signature = signature.as_bytes();
+        assert!(alice_public.verifies(b"POP_owner", signature), "{scheme:?}");
+        assert!(!bob_public.verifies(b"POP_owner", signature), "{scheme:?}");
+        assert!(!alice_public.verifies(b"POP_other", signature), "{scheme:?}");
+        for wrong in [&signature[1..], &[], &[signature, &[0]].concat(), &[0xff; 65], &[0; 64]] {
+            assert!(!alice_public.verifies(b"POP_owner", wrong), "{scheme:?} {wrong:?}");
+        }
+    }
+}
+
 /// A payload of a pre-hash's length is a seal to the chain, whatever it was meant to be.
 #[test]
 fn a_payload_that_would_be_a_seal_is_not_signed() {

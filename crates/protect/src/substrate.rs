@@ -9,6 +9,7 @@ use core::fmt;
 
 use crate::codec::Reader;
 use crate::record::{RecordError, merge};
+use crate::statement::REMEMBERED_SESSIONS;
 use crate::{Digest, Slot};
 
 const AWAITS_FLOOR: u8 = 1;
@@ -166,6 +167,18 @@ impl SubstrateRecord {
             SubstrateHistory::Unslashable => false,
         };
         signed || self.awaits_floor
+    }
+
+    /// The record for a ledger that does not hold what this key said of candidates: it may speak
+    /// from the session behind the newest that it can have spoken about. Every other record is the
+    /// same everywhere.
+    #[must_use]
+    pub fn without_stances(self) -> Self {
+        let SubstrateHistory::Statements(Some(floor)) = self.history else { return self };
+        let next = floor.checked_add(REMEMBERED_SESSIONS).and_then(|newest| newest.checked_add(1));
+        let history = SubstrateHistory::Statements(Some(next.unwrap_or(floor)));
+        // Behind the last session there is none: the operator has to say.
+        Self { history, awaits_floor: self.awaits_floor || next.is_none(), ..self }
     }
 
     pub(crate) fn merge_stricter(self, other: Self) -> Result<Self, RecordError> {

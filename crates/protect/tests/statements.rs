@@ -351,6 +351,34 @@ fn a_journal_with_a_contradiction_does_not_replay() {
     assert_eq!(refusal.kind, RefusalKind::ContradictoryStatement);
 }
 
+/// Where nothing is known of what was said, nothing is said of those sessions.
+#[test]
+fn a_record_without_its_stances_starts_behind_all_that_was_said() {
+    for seed in 0..2_000 {
+        let mut random = Random::new(seed ^ 0xe15e);
+        let mut ledger = ledger();
+        for _ in 0..random.below(12) {
+            let asked = random_intent(&mut random);
+            let _ = ask(&mut ledger, asked);
+        }
+        let Record::Substrate(here) = ledger.records[&key(1)] else { panic!("not a session key") };
+        let there = Record::Substrate(here.without_stances());
+        assert_eq!(Record::Substrate(here).merge_stricter(there), Ok(there), "seed {seed}");
+        for (_, subject) in ledger.stances.keys() {
+            let twin = about(subject.session, subject.candidate.0[0], Statement::DisputedInvalid);
+            let refused = decide_with_stance(&there, Stance::NONE, &twin).unwrap_err();
+            assert_eq!(refused.kind, RefusalKind::SessionBehind, "seed {seed}");
+        }
+    }
+    let seal = SubstrateRecord::fresh(digest(1), KeyType::BABE).unwrap();
+    assert_eq!(seal.without_stances(), seal);
+    let last = SubstrateRecord {
+        history: SubstrateHistory::Statements(Some(u32::MAX - 6)),
+        ..SubstrateRecord::fresh(digest(0xcc), KeyType::PARACHAIN).unwrap()
+    };
+    assert!(last.without_stances().awaits_floor);
+}
+
 /// Frozen: journals and stances on disk are read for ever.
 #[test]
 fn the_bytes_of_a_statement_are_frozen() {

@@ -271,6 +271,20 @@ impl Policy {
         Err(Forbidden { client: client.name.clone(), operation, because })
     }
 
+    /// May `client` have new keys made? They are on no list of keys.
+    ///
+    /// # Errors
+    /// As [`Policy::check`].
+    pub fn check_new_keys(client: &Client) -> Result<(), Forbidden> {
+        let operation = Operation::KeyManagement;
+        Self::check(client, operation, None)?;
+        if client.keys == KeySet::All {
+            return Ok(());
+        }
+        let because = ForbiddenBecause::Key;
+        Err(Forbidden { client: client.name.clone(), operation, because })
+    }
+
     /// May `client` see that `key` is here?
     #[must_use]
     pub fn sees(client: &Client, key: &[u8]) -> bool {

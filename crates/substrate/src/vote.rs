@@ -111,6 +111,12 @@ pub fn ownership(owner: &[u8]) -> Result<Ownership, PayloadError> {
 }
 
 impl Ownership {
+    /// The bytes that are signed.
+    #[must_use]
+    pub fn statement(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The duty: an owner cannot be taken back once the chain has it.
     #[must_use]
     pub fn judged(&self) -> Judged<'_> {

@@ -3,32 +3,46 @@
 //! Invariant: nothing that is printed is secret; the keys are sealed in the home before a line of
 //! them is printed.
 
+use std::collections::BTreeSet;
+
+use palisade_keys::{Scheme, SessionPublicKey};
+use palisade_protect::KeyType;
 use palisade_server::admin::{
     Answer, ProvenKey, Request, SessionGeneration, SessionKeyKind, SessionKeyName, SessionProofs,
 };
 use palisade_server::home::Home;
-use palisade_substrate::{Chain, account, session};
+use palisade_substrate::{Chain, account, ownership, session};
 
 use super::sessions::chain_named;
 use super::status::unexpected;
 use crate::failure::Failure;
 use crate::session_arguments::{
-    AnnouncementArguments, CallIndex, GenerateArguments, ProveArguments,
+    AnnouncementArguments, CallIndex, GenerateArguments, KeyArgument, ProveArguments,
 };
 use crate::target::{self, Target};
 use crate::{Done, Outcome, output};
 
 pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
     let asked = Asked::read(home, &arguments.announcement)?;
-    let kind = |kind: crate::session_arguments::Kind| SessionKeyKind {
-        key_type: kind.key_type,
-        crypto: kind.crypto,
-    };
-    let wanted = SessionGeneration {
-        genesis: asked.chain.genesis.to_string(),
-        kinds: arguments.keys.into_iter().map(kind).collect(),
-        owner: asked.owner.clone(),
-    };
+    check_types(&arguments.keys)?;
+    let mut kinds = Vec::new();
+    let mut places = Vec::with_capacity(arguments.keys.len());
+    for argument in arguments.keys {
+        places.push(match argument {
+            KeyArgument::Kind { key_type, crypto } => {
+                kinds.push(SessionKeyKind { key_type, crypto });
+                None
+            }
+            KeyArgument::Key { key_type, public_key } => {
+                Some(asked.elsewhere(key_type, &public_key, None)?)
+            }
+            KeyArgument::Proven { key_type, public_key, proof } => {
+                Some(asked.elsewhere(key_type, &public_key, Some(&proof))?)
+            }
+        });
+    }
+    let (genesis, owner) = (asked.chain.genesis.to_string(), asked.owner.clone());
+    let wanted = SessionGeneration { genesis, kinds, owner };
     let mut target = Target::of(home)?;
     let older = older_keys(&mut target, &wanted)?;
     let keys = keys_in(target.ask(Request::SessionKeysGenerate(wanted))?)?;
@@ -39,7 +53,24 @@ pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
             asked.chain.name
         ))?;
     }
-    asked.report(&keys, &older)
+    asked.report(&in_order(places, keys), &older)
+}
+
+/// A chain takes one key of each type.
+fn check_types(keys: &[KeyArgument]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match keys.iter().map(KeyArgument::key_type).find(|key_type| !seen.insert(*key_type)) {
+        Some(twice) => Err(Failure::Usage(format!(
+            "a chain takes one key of type {twice}; it was named twice"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The guard's keys in the places that are free.
+fn in_order(places: Vec<Option<ProvenKey>>, keys: Vec<ProvenKey>) -> Vec<ProvenKey> {
+    let mut keys = keys.into_iter();
+    places.into_iter().filter_map(|place| place.or_else(|| keys.next())).collect()
 }
 
 /// The keys of the same types that serve the chain so far.
@@ -60,17 +91,29 @@ fn older_keys(
 
 pub(super) fn prove(home: &Home, arguments: ProveArguments) -> Done {
     let asked = Asked::read(home, &arguments.announcement)?;
-    let name = |key: crate::session_arguments::TypedKey| SessionKeyName {
-        key_type: key.key_type,
-        public_key: key.public_key,
-    };
-    let wanted = SessionProofs {
-        genesis: asked.chain.genesis.to_string(),
-        keys: arguments.keys.into_iter().map(name).collect(),
-        owner: asked.owner.clone(),
-    };
+    check_types(&arguments.keys)?;
+    let mut keys = Vec::new();
+    let mut places = Vec::with_capacity(arguments.keys.len());
+    for argument in arguments.keys {
+        places.push(match argument {
+            KeyArgument::Key { key_type, public_key } => {
+                keys.push(SessionKeyName { key_type, public_key });
+                None
+            }
+            KeyArgument::Proven { key_type, public_key, proof } => {
+                Some(asked.elsewhere(key_type, &public_key, Some(&proof))?)
+            }
+            KeyArgument::Kind { key_type, .. } => {
+                return Err(Failure::Usage(format!(
+                    "write each key as TYPE=PUBKEY, for example babe=0xd435…, not {key_type:?}"
+                )));
+            }
+        });
+    }
+    let (genesis, owner) = (asked.chain.genesis.to_string(), asked.owner.clone());
+    let wanted = SessionProofs { genesis, keys, owner };
     let keys = keys_in(target::ask(home, Request::SessionKeysProve(wanted))?)?;
-    asked.report(&keys, &[])
+    asked.report(&in_order(places, keys), &[])
 }
 
 fn keys_in(answer: Answer) -> Result<Vec<ProvenKey>, Failure> {
@@ -99,6 +142,39 @@ impl Asked {
         let chain = chain_named(home, name)?;
         let owner = arguments.owner.as_deref().map(account_of).transpose()?;
         Ok(Self { chain, owner, call_index: arguments.call_index, json: arguments.json })
+    }
+
+    /// A key that another program holds, such as the node, with the proof that it made.
+    fn elsewhere(
+        &self,
+        key_type: String,
+        typed: &str,
+        proof: Option<&str>,
+    ) -> Result<ProvenKey, Failure> {
+        let wrong = |why: &str| Failure::Usage(format!("{key_type}={typed}: {why}"));
+        let letters = <[u8; 4]>::try_from(key_type.as_bytes())
+            .map_err(|_| wrong("a key type has four letters"))?;
+        let public_key = hex_bytes(typed).ok_or_else(|| wrong("the public key is not hex"))?;
+        let schemes = Scheme::for_key_type(KeyType(letters)).iter();
+        let of_scheme = |scheme: &Scheme| SessionPublicKey::new(*scheme, &public_key).ok();
+        let candidates: Vec<_> = schemes.filter_map(of_scheme).collect();
+        if candidates.is_empty() {
+            return Err(wrong("a public key of this type has another length"));
+        }
+        if let Some(proof) = proof {
+            let owner = self.owner.as_deref().and_then(hex_bytes);
+            let statement = owner.and_then(|owner| ownership(&owner).ok());
+            let statement = statement.ok_or_else(|| wrong("its proof is for an --owner"))?;
+            let proof = hex_bytes(proof).ok_or_else(|| wrong("the proof is not hex"))?;
+            if !candidates.iter().any(|key| key.verifies(statement.statement(), &proof)) {
+                return Err(wrong(
+                    "its proof is not its signature of POP_ and the owner's account",
+                ));
+            }
+        }
+        let hex = |bytes: &[u8]| format!("0x{}", hex::encode(bytes));
+        let proof = proof.and_then(hex_bytes).map(|proof| hex(&proof));
+        Ok(ProvenKey { public_key: hex(&public_key), proof, key_type })
     }
 
     fn report(&self, keys: &[ProvenKey], older: &[SessionKeyName]) -> Done {
@@ -130,10 +206,13 @@ impl Asked {
         if let (Some(owner), Some(proof)) = (&self.owner, &proof) {
             output::line(&format!("Proof that they belong to {owner}:\n  {}", hex(proof)))?;
         } else {
-            output::diagnostic(
-                "no --owner, so no proof: a chain that asks for one refuses these keys without it; \
-                 `palisade keys prove` makes it later",
-            );
+            let unproven: Vec<_> = keys.iter().filter(|key| key.proof.is_none()).collect();
+            let types: Vec<_> = unproven.iter().map(|key| key.key_type.as_str()).collect();
+            output::diagnostic(&format!(
+                "there is no proof of {} for an --owner: a chain that asks for one refuses these \
+                 keys without it; `palisade keys prove` makes it later",
+                types.join(", ")
+            ));
         }
         if let Some(call) = &call {
             output::line(&format!("Call session.setKeys:\n  {}", hex(call)))?;
@@ -155,6 +234,9 @@ fn account_of(typed: &str) -> Result<String, Failure> {
 }
 
 fn bytes_of<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<u8>>, Failure> {
-    let bytes = texts.map(|text| hex::decode(text.trim_start_matches("0x")));
-    bytes.collect::<Result<_, _>>().map_err(|_| unexpected())
+    texts.map(hex_bytes).collect::<Option<_>>().ok_or_else(unexpected)
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    hex::decode(text.strip_prefix("0x").unwrap_or(text)).ok()
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     match &arguments.command {
         Command::Completions { shell } => return completions(*shell),
         Command::Front(arguments) => return run::front(arguments),
+        Command::Service(command) => return service::run(command),
         _ => {}
     }
     let home = target::home(arguments.home)?;
@@ -39,9 +40,8 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         Command::Status(arguments) => status::status(&home, &arguments),
         Command::StopLine(arguments) => status::stop_line(&home, &arguments),
         Command::Tls(command) => tls::run(&home, &command),
-        Command::Service(command) => service::run(&command),
         // Done above: they need no home.
-        Command::Completions { .. } | Command::Front(_) => Ok(Outcome::Yes),
+        Command::Completions { .. } | Command::Front(_) | Command::Service(_) => Ok(Outcome::Yes),
     }
 }
 

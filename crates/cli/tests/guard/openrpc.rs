@@ -9,8 +9,9 @@ use palisade_substrate::mmr_commitment;
 use serde_json::{Map, Value, json};
 
 use super::substrate::{
-    ED25519_ALICE, SR25519_ALICE, call, header, home, present_slot, vote_parameters,
+    self, ED25519_ALICE, SR25519_ALICE, call, header, present_slot, vote_parameters,
 };
+use super::validators::{PEER, address, allow_addresses};
 use crate::support::Guard;
 use crate::support::home::TestHome;
 use crate::support::schema::check;
@@ -19,6 +20,17 @@ const ECDSA_ALICE: &str = "0x020a1091341fe5664bfa1782d5e04779689068c916b04cb365e
 
 /// The router's own source.
 const ROUTER: &str = include_str!("../../../server/src/core/rpc.rs");
+
+/// With a key for each method.
+fn home() -> TestHome {
+    let home = substrate::home("--fresh");
+    let uris = home.path().join("uri");
+    let uris = uris.to_str().unwrap();
+    let to = ["--chain", "substrate:mini", "--type", "para", "--fresh", uris];
+    home.succeeds(&[&["keys", "import-raw"], to.as_slice()].concat());
+    allow_addresses(&home, r#"["/ip4/192.0.2.7/tcp/30333"]"#);
+    home
+}
 
 fn document() -> Value {
     serde_json::from_str(OPENRPC).unwrap()
@@ -31,7 +43,8 @@ fn methods(document: &Value) -> &Vec<Value> {
 fn ask(home: &TestHome, guard: &Guard, method: &str, params: &Value) -> Value {
     let bearer = format!("Bearer {}", home.token());
     let manager = [("Authorization", bearer.as_str())];
-    let headers = if method == "palisade_provePossession" { manager.as_slice() } else { &[] };
+    let managing = ["palisade_provePossession", "palisade_generateSessionKeys"];
+    let headers = if managing.contains(&method) { manager.as_slice() } else { &[] };
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     guard.request("POST", "/rpc", headers, &body.to_string()).json()
 }
@@ -60,8 +73,20 @@ fn sample(guard: &Guard, method: &str) -> Value {
             let commitment = format!("0x{}", hex::encode(mmr_commitment([1; 32], 5, 1)));
             json!({ "publicKey": ECDSA_ALICE, "commitment": commitment })
         }
+        "palisade_paraStatement" => {
+            let parts: [&[u8]; 4] = [b"DISP", &[1], &[7; 32], &[100, 0, 0, 0]];
+            let payload = format!("0x{}", hex::encode(parts.concat()));
+            json!({ "publicKey": SR25519_ALICE, "payload": payload })
+        }
+        "palisade_authorityRecord" => {
+            let payload = format!("0x{}", hex::encode(address([192, 0, 2, 7], &PEER)));
+            json!({ "publicKey": SR25519_ALICE, "payload": payload })
+        }
         "palisade_provePossession" => {
             json!({ "publicKey": ED25519_ALICE, "owner": SR25519_ALICE })
+        }
+        "palisade_generateSessionKeys" => {
+            json!({ "keyTypes": ["babe", "beef"], "chain": "mini", "owner": SR25519_ALICE })
         }
         "rpc.discover" => json!({}),
         other => panic!("no sample of {other}"),
@@ -89,7 +114,7 @@ fn is_documented(document: &Value, method: &str, answer: &Value) {
 
 #[test]
 fn the_document_is_given_as_it_stands_here() {
-    let home = home("--fresh");
+    let home = home();
     let guard = home.start();
     for params in [json!({}), json!([])] {
         assert_eq!(ask(&home, &guard, "rpc.discover", &params)["result"], document());
@@ -113,7 +138,7 @@ fn every_method_of_the_router_is_documented_and_no_other() {
 /// What the parser itself says of an unknown and of a missing parameter.
 #[test]
 fn every_parameter_is_documented_and_no_other() {
-    let home = home("--fresh");
+    let home = home();
     let guard = home.start();
     let document = document();
     for method in methods(&document) {
@@ -146,7 +171,7 @@ fn every_parameter_is_documented_and_no_other() {
 
 #[test]
 fn real_answers_are_as_documented() {
-    let home = home("--fresh");
+    let home = home();
     let guard = home.start();
     let document = document();
     for method in methods(&document) {
@@ -159,7 +184,7 @@ fn real_answers_are_as_documented() {
 
 #[test]
 fn real_errors_are_as_documented() {
-    let home = home("--fresh");
+    let home = home();
     let guard = home.start();
     let document = document();
     let mut seen = BTreeSet::new();
@@ -200,8 +225,16 @@ fn every_number_and_every_code_of_a_rule_is_documented() {
     let numbers = ROUTER.split("-32").skip(1).filter_map(|rest| rest.get(..3)?.parse().ok());
     let used: BTreeSet<i64> = numbers.map(|rest: i64| -32_000 - rest).collect();
     assert_eq!(documented, used);
-    let mut codes: BTreeSet<&str> =
-        ["policy-denied", "slot-not-near-now", "block-not-announced", "too-many-draws"].into();
+    let mut codes = BTreeSet::from([
+        "policy-denied",
+        "slot-not-near-now",
+        "time-not-near-now",
+        "address-not-allowed",
+        "peer-not-allowed",
+        "no-discovery-policy",
+        "block-not-announced",
+        "too-many-draws",
+    ]);
     let of_validators = [
         RefusalKind::DoubleProposal,
         RefusalKind::ProposalBehind,

@@ -1,13 +1,10 @@
-//! The life of session keys through the real process: made, proven, brought from a node, taken out,
-//! and brought back.
+//! New session keys through the real process, and the proofs of their owner.
 //!
 //! Decides: what is generated is sealed before it is printed, serves at once, and proves its owner
-//! as a chain checks it; a crash loses no key; a key that left is judged by its past.
+//! as a chain checks it; a crash loses no key; a mistake makes none.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,17 +17,19 @@ const GENESIS: &str = "0xabababababababababababababababababababababababababababa
 const OTHER_GENESIS: &str = "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 /// //Alice on a chain with the usual prefix.
 const OWNER: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-const OWNER_HEX: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
-const ED25519_ALICE: &str = "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
+pub(super) const OWNER_HEX: &str =
+    "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+pub(super) const ED25519_ALICE: &str =
+    "0x88dc3417d5058ec4b4503e0c12ea1a0a89be200fe98922423d4334014fa6b0ee";
 
-fn home() -> TestHome {
+pub(super) fn home() -> TestHome {
     let home = TestHome::empty();
     home.succeeds(&["chain", "add", "mini", "--genesis", GENESIS, "--slot-ms", "6000"]);
     home.succeeds(&["chain", "add", "other", "--genesis", OTHER_GENESIS, "--slot-ms", "6000"]);
     home
 }
 
-fn json_of(home: &TestHome, arguments: &[&str]) -> Value {
+pub(super) fn json_of(home: &TestHome, arguments: &[&str]) -> Value {
     let output = home.succeeds(&[arguments, &["--json"]].concat());
     serde_json::from_str(&output).unwrap()
 }
@@ -39,30 +38,30 @@ fn generate(home: &TestHome, types: &str) -> Value {
     json_of(home, &["keys", "generate", "--chain", "substrate:mini", "--keys", types])
 }
 
-fn call(guard: &Guard, method: &str, params: Value) -> Value {
+pub(super) fn call(guard: &Guard, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     guard.request("POST", "/rpc", &[], &body.to_string()).json()
 }
 
-fn vote(guard: &Guard, public_key: &str, content: u8, round: u64) -> Value {
+pub(super) fn vote(guard: &Guard, public_key: &str, content: u8, round: u64) -> Value {
     let (round, set_id) = (round.to_le_bytes(), 4_u64.to_le_bytes());
     let parts: [&[u8]; 5] = [&[0], &[content; 32], &[5, 0, 0, 0], &round, &set_id];
     let payload = format!("0x{}", hex::encode(parts.concat()));
     call(guard, "palisade_grandpaVote", json!({ "publicKey": public_key, "payload": payload }))
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(super) fn bytes(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().unwrap().strip_prefix("0x").unwrap()).unwrap()
 }
 
-fn listed(home: &TestHome) -> BTreeSet<String> {
+pub(super) fn listed(home: &TestHome) -> BTreeSet<String> {
     let rows = json_of(home, &["keys", "list"]);
     let rows = rows.as_array().unwrap().iter();
     rows.map(|row| format!("{}={}", row["type"], row["public_key"]).replace('"', "")).collect()
 }
 
 /// As `sp_runtime::traits::OpaqueKeys::ownership_proof_is_valid` does.
-fn verify(key_type: &str, public_key: &[u8], statement: &[u8], proof: &[u8]) -> bool {
+pub(super) fn verify(key_type: &str, public_key: &[u8], statement: &[u8], proof: &[u8]) -> bool {
     match key_type {
         "gran" => {
             let key = ed25519_dalek::VerifyingKey::from_bytes(public_key.try_into().unwrap());
@@ -264,111 +263,39 @@ fn mistakes_are_told_before_anything_is_made() {
     assert_eq!(elsewhere.status.code(), Some(1), "{elsewhere:?}");
 }
 
-fn node_keystore(home: &TestHome) -> PathBuf {
-    let directory = home.beside("keystore");
-    fs::create_dir(&directory).unwrap();
-    let files = [("6772616e", ED25519_ALICE), ("62616265", OWNER_HEX), ("61756469", OWNER_HEX)];
-    for (key_type, public_key) in files {
-        let path = directory.join(format!("{key_type}{}", &public_key[2..]));
-        fs::write(&path, "\"//Alice\"").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+/// A validator whose node must hold one of its keys itself.
+#[test]
+fn a_key_of_the_node_stands_in_its_place_with_its_proof() {
+    let (home, node) = (home(), home());
+    let announced = |home: &TestHome, keys: &str| {
+        let arguments = ["--chain", "substrate:mini", "--owner", OWNER, "--call-index", "6.0"];
+        let command = ["keys", "generate", "--keys", keys];
+        json_of(home, &[command.as_slice(), &arguments].concat())
+    };
+    let of_node = announced(&node, "audi")["keys"][0].take();
+    let text = |name: &str| of_node[name].as_str().unwrap();
+    let (public_key, proof) = (text("public_key"), text("proof"));
+    let made = announced(&home, &format!("gran,audi={public_key}:{proof},babe"));
+    check_announcement(&made, &["gran", "audi", "babe"]);
+    assert_eq!(made["keys"][1], of_node);
+    assert_eq!(listed(&home).len(), 2, "the node's key is not here");
+    let unproven = announced(&home, &format!("gran,audi={public_key}"));
+    assert_eq!(unproven["proof"], Value::Null);
+    assert_eq!(bytes(&unproven["call"]).last(), Some(&0), "no proof");
+    let forged = format!("{}00", &proof[..proof.len() - 2]);
+    for (keys, said) in [
+        (format!("gran,audi={public_key}:{forged}"), "is not its signature"),
+        (format!("gran,audi={}:{proof}", OWNER_HEX), "is not its signature"),
+        (format!("gran,audi=0x00:{proof}"), "another length"),
+        (format!("gran,audi={public_key}:xyz"), "not hex"),
+        (format!("audi,audi={public_key}:{proof}"), "twice"),
+        (format!("gran,audi2={public_key}:{proof}"), "four letters"),
+    ] {
+        let arguments = ["--chain", "substrate:mini", "--owner", OWNER, "--keys", &keys];
+        let output = home.run(&[["keys", "generate"].as_slice(), &arguments].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{keys}: {error}");
+        assert!(error.contains(said), "{keys}: {error}");
     }
-    directory
-}
-
-fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>, u32)> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let of_path = |path: PathBuf| {
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        (path.clone(), fs::read(&path).unwrap(), mode)
-    };
-    let mut contents: Vec<_> = entries.map(of_path).collect();
-    contents.sort();
-    contents
-}
-
-#[test]
-fn a_nodes_keystore_comes_in_whole_or_not_at_all() {
-    let home = home();
-    let guard = home.start();
-    let directory = node_keystore(&home);
-    let text = directory.to_str().unwrap();
-    let odd = directory.join("notes.txt");
-    fs::write(&odd, "//Alice").unwrap();
-    let import = ["keys", "import", "--chain", "substrate:mini", "--fresh", text];
-    let refused = home.run(&import);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("notes.txt"));
-    assert!(listed(&home).is_empty());
-    fs::remove_file(&odd).unwrap();
-    let before = contents(&directory);
-    let imported = home.run(&import);
-    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
-    let said = String::from_utf8_lossy(&imported.stderr);
-    assert!(said.contains("No node may run with these keys"), "{said}");
-    assert!(!said.contains("others than its owner"), "{said}");
-    assert_eq!(contents(&directory), before, "the node's files are left as they are");
-    let expected = [("audi", OWNER_HEX), ("babe", OWNER_HEX), ("gran", ED25519_ALICE)];
-    let expected = expected.map(|(key_type, key)| format!("{key_type}={key}"));
-    assert_eq!(listed(&home), BTreeSet::from(expected));
-    assert!(vote(&guard, ED25519_ALICE, 1, 1)["result"].is_object());
-    fs::set_permissions(&before[0].0, fs::Permissions::from_mode(0o644)).unwrap();
-    let again = home.run(&import);
-    let said = String::from_utf8_lossy(&again.stderr);
-    assert!(said.contains("others than its owner"), "{said}");
-}
-
-#[test]
-fn a_key_that_left_is_judged_by_its_past() {
-    let home = home();
-    let guard = home.start();
-    let directory = node_keystore(&home);
-    let import = |past: &[&str]| {
-        let what = ["keys", "import", "--chain", "substrate:mini", "--keys", "gran", "--json"];
-        let output = home.succeeds(&[&what, past, &[directory.to_str().unwrap()]].concat());
-        serde_json::from_str::<Value>(&output).unwrap()
-    };
-    import(&["--fresh"]);
-    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object());
-    let refused = home.run(&["keys", "remove", ED25519_ALICE]);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object(), "it still serves");
-    let remove = ["keys", "remove", "--after-session-change", ED25519_ALICE];
-    let removed = json_of(&home, &remove);
-    assert_eq!(removed["removed"], json!([ED25519_ALICE]));
-    let history = removed["history"].as_str().unwrap();
-    let file: Value = serde_json::from_slice(&fs::read(history).unwrap()).unwrap();
-    assert_eq!(file["format"], "palisade-session-history");
-    assert_eq!(file["keys"][0]["summary"]["last_place"], json!([4, 9]));
-    assert_eq!(fs::metadata(history).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(listed(&home).is_empty());
-    assert_eq!(vote(&guard, ED25519_ALICE, 1, 9)["error"]["code"], -32011);
-    assert_eq!(home.run(&remove).status.code(), Some(1), "it is not here any more");
-
-    assert_eq!(import(&["--fresh"])["from_now"], json!([ED25519_ALICE]), "it is not fresh");
-    assert_eq!(vote(&guard, ED25519_ALICE, 2, 10)["error"]["data"]["code"], "awaits-floor");
-    home.succeeds(&["keys", "floor", ED25519_ALICE, "--set-id", "4", "--number", "0"]);
-    let behind = vote(&guard, ED25519_ALICE, 2, 9);
-    assert_eq!(behind["error"]["data"]["code"], "double-grandpa-vote", "{behind}");
-
-    // In another home, the file is all that is known.
-    let elsewhere = self::home();
-    let directory = directory.to_str().unwrap();
-    let bring = |past: &str, chain: &str| {
-        let what = ["keys", "import", "--chain", chain, "--keys", "gran"];
-        elsewhere.run(&[what.as_slice(), &["--history", past, directory]].concat())
-    };
-    let wrong_chain = bring(history, "substrate:other");
-    assert_eq!(wrong_chain.status.code(), Some(2), "{wrong_chain:?}");
-    let no_history = elsewhere.beside("no-history.json");
-    fs::write(&no_history, fs::read_to_string(history).unwrap().replace("6772616e", "62616265"))
-        .unwrap();
-    let damaged = bring(no_history.to_str().unwrap(), "substrate:mini");
-    assert_eq!(damaged.status.code(), Some(2), "{damaged:?}");
-    assert!(listed(&elsewhere).is_empty());
-    assert_eq!(bring(history, "substrate:mini").status.code(), Some(0));
-    let guard = elsewhere.start();
-    assert_eq!(vote(&guard, ED25519_ALICE, 2, 9)["error"]["data"]["code"], "double-grandpa-vote");
-    assert!(vote(&guard, ED25519_ALICE, 1, 9)["result"].is_object(), "the same vote again");
-    assert!(vote(&guard, ED25519_ALICE, 2, 10)["result"].is_object());
+    assert_eq!(listed(&home).len(), 3);
 }

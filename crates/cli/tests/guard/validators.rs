@@ -16,7 +16,7 @@ use crate::support::home::TestHome;
 /// [`PEER`] as a node prints it.
 const PEER_ID: &str = "12D3KooWAHoEkEqnKzM5PXFygh2movVBCSX3k8tDsT2cneU68Gyt";
 /// Of the public key of 32 times 7, and of 32 times 8.
-const PEER: [u8; 38] = peer(7);
+pub(crate) const PEER: [u8; 38] = peer(7);
 const STRANGER: [u8; 38] = peer(8);
 
 /// The identity multihash of an ed25519 public key in protobuf.
@@ -34,17 +34,22 @@ const fn peer(byte: u8) -> [u8; 38] {
 fn home(past: &str) -> TestHome {
     let home = TestHome::with_keys(1);
     home.succeeds(&["chain", "add", "relay", "--genesis", GENESIS, "--slot-ms", "6000"]);
-    let file = home.path().join("uri");
-    fs::write(&file, "//Alice\n").unwrap();
-    let file = file.to_str().unwrap();
     for key_type in ["para", "asgn", "audi"] {
-        let chain = ["--chain", "substrate:relay", "--type", key_type];
-        home.succeeds(&[&["keys", "import-raw"], &chain[..], &[past, file]].concat());
+        import(&home, "relay", key_type, past);
     }
     home
 }
 
-fn allow_addresses(home: &TestHome, addresses: &str) {
+/// Brings Alice's key of this type in.
+pub(crate) fn import(home: &TestHome, chain: &str, key_type: &str, past: &str) {
+    let file = home.path().join("alice");
+    fs::write(&file, "//Alice\n").unwrap();
+    let (file, chain) = (file.to_str().unwrap(), format!("substrate:{chain}"));
+    let kind = ["--chain", &chain, "--type", key_type];
+    home.succeeds(&[&["keys", "import-raw"], &kind[..], &[past, file]].concat());
+}
+
+pub(crate) fn allow_addresses(home: &TestHome, addresses: &str) {
     let path = home.path().join("palisade.toml");
     let text = fs::read_to_string(&path).unwrap();
     let policy = format!(
@@ -166,7 +171,7 @@ fn now() -> u128 {
 }
 
 /// `/ip4/IP/tcp/30333/p2p/PEER` in binary, behind its length in protobuf.
-fn address(ip: [u8; 4], peer: &[u8; 38]) -> Vec<u8> {
+pub(crate) fn address(ip: [u8; 4], peer: &[u8; 38]) -> Vec<u8> {
     let address: [&[u8]; 6] = [&[4], &ip, &[6, 0x76, 0x7d], &[0xa5, 0x03], &[38], peer];
     let address = address.concat();
     [&[0x0a, u8::try_from(address.len()).unwrap()], address.as_slice()].concat()

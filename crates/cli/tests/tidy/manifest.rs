@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // In the workspace of `e2e/substrate`: for builders of nodes, it links no other crate of ours.
     ("node-keystore", &[]),
     // A workspace of its own: it feeds foreign bytes to every parser.
-    ("fuzz", &["protect", "ethereum", "store", "keys", "server"]),
+    ("fuzz", &["protect", "ethereum", "substrate", "store", "keys", "server"]),
 ];
 
 /// The crate that may hold `unsafe`, with lints of its own.

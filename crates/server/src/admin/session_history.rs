@@ -1,7 +1,8 @@
 //! What session keys signed, as a file of ours, and session keys out of a home.
 //!
 //! EIP-3076 has no words for Substrate, so the file holds the records as the ledger keeps them,
-//! with what a person wants to read beside them.
+//! with what a person wants to read beside them. What a key said of parachain candidates is not in
+//! it; its record then starts behind every session that it spoke about.
 //!
 //! Invariants: as for validators' keys: a key signs nothing from the moment at which its history is
 //! exported; its record stays in the ledger for ever, so that the same key is judged by its past
@@ -143,13 +144,14 @@ fn known(parts: &Parts<'_>, typed: &[String]) -> Result<(Vec<KeyInfo>, Vec<Strin
 }
 
 fn text_of(infos: &[KeyInfo]) -> Result<String, AdminError> {
-    let row = |info: &KeyInfo| match info.record {
-        Record::Substrate(record) => Some(Row {
+    let row = |info: &KeyInfo| {
+        let Record::Substrate(record) = info.record else { return None };
+        let record = record.without_stances();
+        Some(Row {
             public_key: format!("0x{}", hex::encode(&info.public_key)),
-            record: format!("0x{}", hex::encode(info.record.encode())),
+            record: format!("0x{}", hex::encode(Record::Substrate(record).encode())),
             summary: sessions::row(&record),
-        }),
-        _ => None,
+        })
     };
     let keys = infos.iter().filter_map(row).collect();
     let file = File { format: FORMAT.to_owned(), version: VERSION, keys };

@@ -10,6 +10,7 @@ mod readiness;
 mod reload;
 mod reply;
 mod rpc;
+mod rpc_generate;
 mod rpc_message;
 mod sign;
 mod watching;
@@ -124,7 +125,7 @@ impl Core {
             Question::SignBatch { body } => sign::sign_batch(engine, client, &body).await,
             Question::PublicKeys => sign::public_keys(engine, client),
             Question::HighWatermark => sign::high_watermark(&self.administrator).await,
-            Question::Rpc { body } => match rpc::answer_to(engine, client, &body).await {
+            Question::Rpc { body } => match rpc::answer_to(self, client, &body).await {
                 Some(answer) => Reply::Json { status: 200, body: answer.into_bytes() },
                 None => Reply::NoContent,
             },

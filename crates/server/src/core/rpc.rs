@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::reply;
 use super::rpc_message::{self, Call, HexBytes, Id, Invalid, MAX_BATCH, Message, Unreadable};
+use super::{Core, reply, rpc_generate};
 use crate::engine::{Denial, Engine, SessionDenial, SessionDuty};
 use crate::link::message::Reply;
 use crate::policy::Client;
@@ -78,21 +78,21 @@ struct OwnershipParameters {
 pub const OPENRPC: &str = include_str!("openrpc.json");
 
 /// An error object.
-struct RpcError {
+pub(super) struct RpcError {
     number: i32,
     message: String,
     data: Value,
 }
 
 /// The answer to one message, a request or a batch; `None` when nothing in it wants one.
-pub(super) async fn answer_to(engine: &Engine, client: &Client, body: &[u8]) -> Option<String> {
+pub(super) async fn answer_to(core: &Core, client: &Client, body: &[u8]) -> Option<String> {
     match rpc_message::read(body) {
         Err(unreadable) => Some(refuse(Id::NULL, &unreadable.into())),
-        Ok(Message::Single(call)) => answer(engine, client, call).await,
+        Ok(Message::Single(call)) => answer(core, client, call).await,
         Ok(Message::Batch(calls)) => {
             let mut answers = Vec::with_capacity(calls.len());
             for call in calls {
-                answers.extend(answer(engine, client, call).await);
+                answers.extend(answer(core, client, call).await);
             }
             in_order(&answers)
         }
@@ -121,7 +121,7 @@ fn in_order(answers: &[String]) -> Option<String> {
 
 /// `None` for a notification: it is carried out, and not answered.
 async fn answer(
-    engine: &Engine,
+    core: &Core,
     client: &Client,
     call: Result<Call<'_>, Invalid<'_>>,
 ) -> Option<String> {
@@ -130,7 +130,7 @@ async fn answer(
         Err(invalid) => return Some(refuse(invalid.id, &invalid.into())),
     };
     let id = call.id;
-    let result = dispatch(engine, client, call).await;
+    let result = dispatch(core, client, call).await;
     let id = id?;
     Some(match result {
         Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
@@ -138,7 +138,8 @@ async fn answer(
     })
 }
 
-async fn dispatch(engine: &Engine, client: &Client, call: Call<'_>) -> Result<Value, RpcError> {
+async fn dispatch(core: &Core, client: &Client, call: Call<'_>) -> Result<Value, RpcError> {
+    let engine = &*core.engine;
     match call.method.as_str() {
         "palisade_publicKeys" => public_keys(engine, client, read(call.params)?),
         "palisade_announceBlock" => {
@@ -177,6 +178,9 @@ async fn dispatch(engine: &Engine, client: &Client, call: Call<'_>) -> Result<Va
             let duty = SessionDuty::Ownership(&given.owner.0);
             let proof = engine.sign_session(client, &given.public_key.0, duty).await?;
             Ok(json!({ "proof": proof.to_string() }))
+        }
+        "palisade_generateSessionKeys" => {
+            rpc_generate::generate(core, client, read(call.params)?).await
         }
         "rpc.discover" => serde_json::from_str(OPENRPC)
             .map_err(|_| SessionDenial::from(Denial::bug("openrpc.json is no JSON")).into()),
@@ -231,11 +235,11 @@ fn thirty_two(name: &str, bytes: &HexBytes) -> Result<[u8; 32], RpcError> {
     bytes.0.as_slice().try_into().map_err(wrong)
 }
 
-fn parameters(message: impl Into<String>) -> RpcError {
+pub(super) fn parameters(message: impl Into<String>) -> RpcError {
     plain(-32602, "invalid-parameters", message)
 }
 
-fn plain(number: i32, code: &str, message: impl Into<String>) -> RpcError {
+pub(super) fn plain(number: i32, code: &str, message: impl Into<String>) -> RpcError {
     RpcError { number, message: message.into(), data: json!({ "code": code }) }
 }
 

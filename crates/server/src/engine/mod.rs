@@ -146,6 +146,12 @@ impl Engine {
         &self.ledger
     }
 
+    /// The Substrate chains that this guard signs for.
+    #[must_use]
+    pub fn chains(&self) -> &[Chain] {
+        &self.chains
+    }
+
     /// The network that this guard signs for.
     #[must_use]
     pub fn network(&self) -> &Network {

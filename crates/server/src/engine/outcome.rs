@@ -187,8 +187,8 @@ fn remedy(kind: RefusalKind) -> &'static str {
             "No chain moves so fast: look for a node on another chain, or one that is damaged"
         }
         _ => {
-            "Nothing needs to be done; if it goes on, look for a second validator client or node \
-             with the same key"
+            "Nothing needs to be done; if it goes on, look for a second validator client with the \
+             same key"
         }
     }
 }

@@ -173,7 +173,6 @@ async fn write_all(
     let mut write = FramedWrite::new(write, answers());
     write.set_backpressure_boundary(COLLECTED_BYTES);
     let mut messages = Vec::with_capacity(AT_ONCE);
-    gate.mark_changed();
     loop {
         tokio::select! {
             count = outgoing.recv_many(&mut messages, AT_ONCE) => if count == 0 { return Ok(()) },

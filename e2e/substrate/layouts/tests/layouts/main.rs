@@ -11,9 +11,12 @@
     reason = "tests fail by panicking"
 )]
 
+mod announcement;
 mod commitments;
 mod headers;
+mod records;
 mod seals;
+mod statements;
 mod support;
 mod votes;
 mod vrf;

@@ -1,14 +1,13 @@
 //! A guard without its server: the rules, a ledger in memory, and the keys from their sealed file.
 
-use std::collections::BTreeMap;
-
 use palisade_keys::{KeyRing, NewKey, Scheme, SessionPublicKey, SessionSecretKey, UnlockSecret};
 use palisade_keys::{SessionSignature, Vault};
 use palisade_protect::journal::Event;
 use palisade_protect::{
-    Denied, Digest, KeyId, KeyType, Ledger, Record, SubstrateRecord, authorise,
+    Changes, Denied, Digest, KeyId, KeyType, Ledger, Permit, Record, Stance, Subject,
+    SubstrateRecord, authorise,
 };
-use palisade_substrate::{BlockNumberBits, Chain, Judged};
+use palisade_substrate::{BlockNumberBits, Chain, Judged, JudgedParts};
 use tempfile::TempDir;
 
 /// The development account of all tests.
@@ -19,22 +18,33 @@ pub(crate) const CASES: u32 = 48;
 
 /// A chain with block numbers of this width.
 pub(crate) fn chain(block_number: BlockNumberBits) -> Chain {
-    Chain { name: "test".to_owned(), genesis: Digest([7; 32]), slot_ms: 6000, block_number }
+    Chain {
+        name: "test".to_owned(),
+        genesis: Digest([7; 32]),
+        slot_ms: 6000,
+        block_number,
+        discovery: None,
+    }
 }
 
-/// Every record, held durably enough for a test.
+/// Every record and stance, held durably enough for a test.
 #[derive(Default)]
-struct Memory(BTreeMap<KeyId, Record>);
+struct Memory(Changes);
 
 impl Ledger for Memory {
     type Error = ();
 
     fn load(&mut self, key: &KeyId) -> Result<Option<Record>, ()> {
-        Ok(self.0.get(key).copied())
+        Ok(self.0.records.get(key).copied())
     }
 
-    fn persist(&mut self, records: &BTreeMap<KeyId, Record>, _: Vec<Event>) -> Result<(), ()> {
-        self.0.extend(records.iter().map(|(key, record)| (*key, *record)));
+    fn stance(&mut self, key: &KeyId, subject: &Subject) -> Result<Stance, ()> {
+        Ok(self.0.stances.get(&(*key, *subject)).copied().unwrap_or_default())
+    }
+
+    fn persist(&mut self, changes: &Changes, _: Vec<Event>) -> Result<(), ()> {
+        self.0.records.extend(&changes.records);
+        self.0.stances.extend(&changes.stances);
         Ok(())
     }
 
@@ -64,7 +74,7 @@ impl Guard {
         let ring = vault.load_ring().unwrap();
         let mut ledger = Memory::default();
         let record = SubstrateRecord::fresh(Digest([7; 32]), key_type).unwrap();
-        ledger.0.insert(public.ledger_id(key_type), Record::Substrate(record));
+        ledger.0.records.insert(public.ledger_id(key_type), Record::Substrate(record));
         Self { ring, ledger, key: public, key_type, _home: home }
     }
 
@@ -75,6 +85,25 @@ impl Guard {
             Ok(permit) => Some(
                 self.ring.sign_message(permit, &self.key, self.key_type, &judged.message).unwrap(),
             ),
+            Err(Denied::Refused(_)) => None,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    /// The same for a statement, which may take several decisions.
+    pub(crate) fn sign_parts(&mut self, judged: &JudgedParts<'_>) -> Option<SessionSignature> {
+        if let [intent] = *judged.intents {
+            return self.sign(&Judged { intent, message: judged.message });
+        }
+        let id = self.key.ledger_id(self.key_type);
+        let batch: Vec<_> = judged.intents.iter().map(|intent| (id, *intent)).collect();
+        let permits: Result<Vec<Permit>, _> =
+            authorise(&mut self.ledger, &batch).into_iter().collect();
+        let (key, key_type, message) = (&self.key, self.key_type, &judged.message);
+        match permits {
+            Ok(permits) => {
+                Some(self.ring.sign_message_in_parts(permits, key, key_type, message).unwrap())
+            }
             Err(Denied::Refused(_)) => None,
             Err(other) => panic!("{other:?}"),
         }
