@@ -119,8 +119,8 @@ impl Measure {
                 "raise the limit: LimitMEMLOCK=infinity in the unit, or `ulimit -l unlimited`"
             }
             Self::SecretMemory => {
-                "use Linux 5.14 or newer (before 6.5: boot with secretmem.enable=1), and let the user \
-                 lock 8 MiB of memory (LimitMEMLOCK, ulimit -l)"
+                "use Linux 5.14 or newer (before 6.5: boot with secretmem.enable=1), and let the \
+                 user lock 8 MiB of memory (LimitMEMLOCK, ulimit -l)"
             }
             Self::LandlockFiles => "use Linux 5.19 or newer, with landlock in its lsm= list",
             Self::LandlockTcp => "use Linux 6.7 or newer, with landlock in its lsm= list",
