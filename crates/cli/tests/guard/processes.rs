@@ -37,6 +37,7 @@ fn descriptors(process: u32) -> BTreeSet<String> {
 }
 
 /// Memory and descriptors of a process that is not dumpable are shown to root alone.
+#[allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
 fn is_hidden(process: u32) -> bool {
     let hidden = fs::read_dir(format!("/proc/{process}/fd")).is_err();
     if hidden {
