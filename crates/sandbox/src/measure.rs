@@ -41,11 +41,13 @@ pub enum Measure {
     PtraceRefused,
     /// The clock is after this program was made.
     ClockSane,
+    /// What meets the network is another process than what holds the keys.
+    TwoProcesses,
 }
 
 impl Measure {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotRoot,
         Self::NoNewPrivileges,
         Self::NotDumpable,
@@ -61,6 +63,7 @@ impl Measure {
         Self::EmptyEnvironment,
         Self::PtraceRefused,
         Self::ClockSane,
+        Self::TwoProcesses,
     ];
 
     /// The name in options, metrics and JSON.
@@ -82,6 +85,7 @@ impl Measure {
             Self::EmptyEnvironment => "empty-environment",
             Self::PtraceRefused => "ptrace-refused",
             Self::ClockSane => "clock-sane",
+            Self::TwoProcesses => "two-processes",
         }
     }
 
@@ -104,6 +108,7 @@ impl Measure {
             Self::EmptyEnvironment => "no secret and no loader setting of the starter",
             Self::PtraceRefused => "a debugger of this user is refused",
             Self::ClockSane => "what starts from now starts from the real now",
+            Self::TwoProcesses => "whoever breaks what meets the network finds no key there",
         }
     }
 
@@ -128,7 +133,9 @@ impl Measure {
             Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
             Self::WriteXorExecute => "use Linux 6.3 or newer",
             Self::ClosedDescriptors => "use Linux 5.11 or newer, with /proc mounted",
-            Self::EmptyEnvironment => "mount /proc, so that the program can start itself anew",
+            Self::EmptyEnvironment | Self::TwoProcesses => {
+                "mount /proc, so that the program can start itself anew"
+            }
             Self::PtraceRefused => "run it as a user who is not root",
             Self::ClockSane => "set the clock (timedatectl set-ntp true), then start again",
         }
