@@ -15,7 +15,8 @@ where a staking proxy submits the call for it. Newer chains take keys only with 
 belong to this account; older ones do not look at it.
 
 A key that stays with the node stands in the same order, with the proof that the node's tools make
-for it (the signature of POP_ and the account): --keys gran,babe,asgn=0x…:0x…,audi.
+for it (the signature of POP_ and the account): --keys gran,babe,asgn=0x…:0x…,audi. On a relay chain
+asgn should stay with the node: the guard makes no assignments.
 
 Examples:
   palisade keys generate --chain substrate:polkadot --keys gran,babe,para,asgn,audi,beef \\

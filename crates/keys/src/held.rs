@@ -1,8 +1,8 @@
 //! How an opened key rests in memory between two signatures.
 //!
-//! Invariants: the secret's bytes stand in secret pages alone and are wiped when the key is dropped;
-//! a key is whole for the moment of one signature, and only if its public key is the one that it
-//! was held for.
+//! Invariants: the secret's bytes stand in secret pages alone and are wiped when the key is
+//! dropped; a key is whole for the moment of one signature, and only if its public key is the one
+//! that it was held for.
 
 use palisade_sandbox::{Secret, SecretError, SecretPages};
 use zeroize::Zeroizing;

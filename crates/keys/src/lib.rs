@@ -15,10 +15,11 @@
 //! - No network, no clock; randomness is the operating system's.
 //!
 //! # What cannot be wiped
-//! Scalars live in one heap place each, wiped on drop. Copies that the compiler or a library makes
-//! on the stack are beyond reach of safe code: `blstrs` turns a scalar into bytes for each
-//! multiplication, moves out of constructors may leave a copy, and the Unicode normaliser of
-//! passwords and scrypt's working memory are freed without being wiped. Secure mode
+//! A key at rest stands in secret pages (`palisade_sandbox::SecretPages`) alone, as does the home
+//! key; for one signature it is copied to one heap place, which is wiped. Other copies that the
+//! compiler or a library makes on the stack are beyond reach of safe code: `blstrs` turns a scalar
+//! into bytes for each multiplication, moves out of constructors may leave a copy, and the Unicode
+//! normaliser of passwords and scrypt's working memory are freed without being wiped. Secure mode
 //! (no core dumps, locked memory) is what keeps those from leaving the process.
 #![forbid(unsafe_code)]
 

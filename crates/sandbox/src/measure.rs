@@ -41,11 +41,13 @@ pub enum Measure {
     PtraceRefused,
     /// The clock is after this program was made.
     ClockSane,
+    /// What meets the network is another process than what holds the keys.
+    TwoProcesses,
 }
 
 impl Measure {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotRoot,
         Self::NoNewPrivileges,
         Self::NotDumpable,
@@ -61,6 +63,7 @@ impl Measure {
         Self::EmptyEnvironment,
         Self::PtraceRefused,
         Self::ClockSane,
+        Self::TwoProcesses,
     ];
 
     /// The name in options, metrics and JSON.
@@ -82,6 +85,7 @@ impl Measure {
             Self::EmptyEnvironment => "empty-environment",
             Self::PtraceRefused => "ptrace-refused",
             Self::ClockSane => "clock-sane",
+            Self::TwoProcesses => "two-processes",
         }
     }
 
@@ -104,6 +108,7 @@ impl Measure {
             Self::EmptyEnvironment => "no secret and no loader setting of the starter",
             Self::PtraceRefused => "a debugger of this user is refused",
             Self::ClockSane => "what starts from now starts from the real now",
+            Self::TwoProcesses => "whoever breaks what meets the network finds no key there",
         }
     }
 
@@ -119,8 +124,8 @@ impl Measure {
                 "raise the limit: LimitMEMLOCK=infinity in the unit, or `ulimit -l unlimited`"
             }
             Self::SecretMemory => {
-                "use Linux 5.14 or newer (before 6.5: boot with secretmem.enable=1), and let the user \
-                 lock 8 MiB of memory (LimitMEMLOCK, ulimit -l)"
+                "use Linux 5.14 or newer (before 6.5: boot with secretmem.enable=1), and let the \
+                 user lock 8 MiB of memory (LimitMEMLOCK, ulimit -l)"
             }
             Self::LandlockFiles => "use Linux 5.19 or newer, with landlock in its lsm= list",
             Self::LandlockTcp => "use Linux 6.7 or newer, with landlock in its lsm= list",
@@ -128,7 +133,9 @@ impl Measure {
             Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
             Self::WriteXorExecute => "use Linux 6.3 or newer",
             Self::ClosedDescriptors => "use Linux 5.11 or newer, with /proc mounted",
-            Self::EmptyEnvironment => "mount /proc, so that the program can start itself anew",
+            Self::EmptyEnvironment | Self::TwoProcesses => {
+                "mount /proc, so that the program can start itself anew"
+            }
             Self::PtraceRefused => "run it as a user who is not root",
             Self::ClockSane => "set the clock (timedatectl set-ntp true), then start again",
         }

@@ -129,7 +129,7 @@ fn probe(measure: Measure) -> Tried {
         Measure::ClockSane => Ok(clock_sane()),
         Measure::Seccomp => seccomp(),
         Measure::PtraceRefused => ptrace_refused(),
-        Measure::EmptyEnvironment => std::env::current_exe()
+        Measure::EmptyEnvironment | Measure::TwoProcesses => std::env::current_exe()
             .map(|_| Finding::Works)
             .map_err(|error| format!("the program does not find itself: {error}")),
         other => in_fork(other),

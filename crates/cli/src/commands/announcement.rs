@@ -41,6 +41,14 @@ pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
             }
         });
     }
+    let has_assignments = kinds.iter().any(|kind| kind.key_type == KeyType::ASSIGNMENT.to_string());
+    if has_assignments {
+        output::diagnostic(
+            "the guard makes no assignments with its key of type asgn, and a node takes none from \
+             it: a validator that announces this key makes none. Better keep asgn in the node, and \
+             name it here as asgn=PUBKEY:PROOF",
+        );
+    }
     let (genesis, owner) = (asked.chain.genesis.to_string(), asked.owner.clone());
     let wanted = SessionGeneration { genesis, kinds, owner };
     let mut target = Target::of(home)?;

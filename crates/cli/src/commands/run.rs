@@ -1,6 +1,6 @@
 //! `palisade run`, and the process that it starts for the network.
 
-use palisade_sandbox::{Plan, Profile, Table, harden_early, restrict_syscalls};
+use palisade_sandbox::{Measure, Plan, Profile, Table, harden_early, restrict_syscalls};
 use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
@@ -14,14 +14,16 @@ pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     logging::start(arguments.log_format);
     let secret = unlock::secret_of(home)?;
     let table = secure::table(home, &arguments.allow_unhardened)?;
+    let two_processes = table.is_on(Measure::TwoProcesses);
     let options = RunOptions {
         listen: arguments.listen,
         metrics: arguments.metrics,
-        front: Some(front_arguments(arguments.log_format, &table)),
+        front: two_processes.then(|| front_arguments(arguments.log_format, &table)),
         measures: secure::rows(&table),
     };
     let plan = secure::plan_of_core(home)?;
-    daemon::run(home, secret, &options, Hardening { plan, table, profile: Profile::Core })?;
+    let profile = if two_processes { Profile::Core } else { Profile::Whole };
+    daemon::run(home, secret, &options, Hardening { plan, table, profile })?;
     Ok(Outcome::Yes)
 }
 
@@ -50,7 +52,7 @@ struct Hardening {
 
 impl Stages for Hardening {
     fn one_thread(&mut self) -> Result<(), HomeError> {
-        if self.profile == Profile::Core {
+        if self.profile != Profile::Front {
             secure::report(&self.table);
         }
         harden_early(&self.plan, &self.table)

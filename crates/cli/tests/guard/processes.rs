@@ -219,3 +219,21 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
     let passed = vec![KEYS[0].as_bytes().to_vec(), hex::decode(&KEYS[0][2..]).unwrap()];
     assert!(has_in_memory(guard.id(), &passed), "the search finds nothing");
 }
+
+#[test]
+fn one_process_can_be_had_by_name_and_judges_alike() {
+    let home = TestHome::with_keys(1);
+    let mut command = home.run_command();
+    command.arg("--allow-unhardened=two-processes");
+    let guard = Guard::start(command);
+    let core = guard.id();
+    let children = fs::read_to_string(format!("/proc/{core}/task/{core}/children")).unwrap();
+    assert_eq!(children, "");
+    guard.sign(KEYS[0], &block(1, 1)).signature();
+    assert_eq!(guard.sign(KEYS[0], &block(1, 2)).status, 412);
+    let measures = guard.watch("/metrics").body;
+    let off = r#"palisade_secure_measure{measure="two-processes",state="off-allowed"} 1"#;
+    assert!(measures.contains(off), "{measures}");
+    let (status, log) = guard.stop();
+    assert!(status.success(), "{log}");
+}

@@ -74,6 +74,32 @@ fn a_batch_is_answered_in_order_and_a_notification_not_at_all() {
     refused(&socket.answer().unwrap(), -32010, "double-grandpa-vote");
 }
 
+/// Each is refused if a later one is decided before it.
+#[test]
+fn the_calls_of_a_batch_are_decided_in_their_order_and_together() {
+    let home = home("--fresh");
+    let guard = home.start();
+    let mut socket = Socket::open(guard.listen);
+    let commits = || {
+        let text = guard.watch("/metrics").body;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("palisade_ledger_commits_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = commits();
+    let votes = (1..=64_u64).map(|round| {
+        let params = vote_parameters(0, 1, 4, round);
+        json!({ "jsonrpc": "2.0", "id": round, "method": VOTE, "params": params })
+    });
+    socket.send(json!(votes.collect::<Vec<_>>()));
+    let answer = socket.answer().unwrap();
+    for (answer, round) in answer.as_array().unwrap().iter().zip(1_u64..) {
+        assert_eq!(answer["id"], round);
+        assert!(answer["result"]["signature"].is_string(), "{answer}");
+    }
+    assert!(commits() - before < 32, "{} commits for 64 votes", commits() - before);
+}
+
 #[test]
 fn a_stop_gives_the_answers_under_way_and_says_farewell() {
     let home = home("--fresh");

@@ -123,6 +123,9 @@ fn a_key_that_left_is_judged_by_its_past() {
     assert!(vote(&guard, ED25519_ALICE, 2, 10)["result"].is_object());
 }
 
+/// What is said of a file, and what was changed in it.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
 #[test]
 fn a_history_that_was_changed_is_refused_whole() {
     let home = home();
@@ -140,7 +143,7 @@ fn a_history_that_was_changed_is_refused_whole() {
     let elsewhere = super::session_keys::home();
     let file = elsewhere.beside("changed.json");
     let other = json!(format!("0x{}", "cd".repeat(32)));
-    let changes: [(&str, &dyn Fn(&mut Value)); 10] = [
+    let changes: [Change<'_>; 10] = [
         ("version 2", &|file| file["version"] = json!(2)),
         ("eip-3076", &|file| file["format"] = json!("eip-3076")),
         ("does not read", &|file| file["keys"][0]["extra"] = json!(1)),

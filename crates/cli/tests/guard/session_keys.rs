@@ -263,6 +263,19 @@ fn mistakes_are_told_before_anything_is_made() {
     assert_eq!(elsewhere.status.code(), Some(1), "{elsewhere:?}");
 }
 
+#[test]
+fn every_type_of_a_relay_chain_is_made_and_what_cannot_serve_is_told() {
+    let home = home();
+    let types = ["gran", "babe", "para", "asgn", "audi", "beef"];
+    let keys = types.join(",");
+    let arguments = ["--chain", "substrate:mini", "--keys", &keys, "--call-index", "6.0"];
+    let mut command = home.command(&[["keys", "generate"].as_slice(), &arguments].concat());
+    let made = command.args(["--owner", OWNER, "--json"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&made.stderr).contains("asgn=PUBKEY:PROOF"), "{made:?}");
+    check_announcement(&serde_json::from_slice(&made.stdout).unwrap(), &types);
+    assert_eq!(listed(&home).len(), 6);
+}
+
 /// A validator whose node must hold one of its keys itself.
 #[test]
 fn a_key_of_the_node_stands_in_its_place_with_its_proof() {

@@ -1,7 +1,7 @@
 //! What one durable write recorded, its bytes, and the chain of heads over them.
 //!
-//! Invariants: an entry is written in one encoding; no input makes [`Entry::decode`] panic or reserve
-//! more than the input's own length allows.
+//! Invariants: an entry is written in one encoding; no input makes [`Entry::decode`] panic or
+//! reserve more than the input's own length allows.
 
 use alloc::vec::Vec;
 use core::fmt;

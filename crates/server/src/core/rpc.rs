@@ -7,6 +7,7 @@
 //! Invariants: parameters go by name, and an unknown one is an error; bytes are `0x` hex; a batch
 //! is bounded, and is answered in its order.
 
+use futures_util::future::join_all;
 use palisade_protect::{BabeVrf, Digest, KeyType};
 use palisade_substrate::PayloadError;
 use serde::Deserialize;
@@ -90,11 +91,10 @@ pub(super) async fn answer_to(core: &Core, client: &Client, body: &[u8]) -> Opti
         Err(unreadable) => Some(refuse(Id::NULL, &unreadable.into())),
         Ok(Message::Single(call)) => answer(core, client, call).await,
         Ok(Message::Batch(calls)) => {
-            let mut answers = Vec::with_capacity(calls.len());
-            for call in calls {
-                answers.extend(answer(core, client, call).await);
-            }
-            in_order(&answers)
+            // At the same time, so that they share durable commits. Each is asked for in its turn,
+            // and the ledger decides in the order of asking.
+            let answers = join_all(calls.into_iter().map(|call| answer(core, client, call)));
+            in_order(&answers.await.into_iter().flatten().collect::<Vec<_>>())
         }
     }
 }
