@@ -94,7 +94,7 @@ fn an_address_that_leads_elsewhere_is_none() {
         format!("/memory/7/p2p/{PEER}"),
         "/ip4/192.0.2.7/tcp/30333".to_owned(),
     ] {
-        let judged = judge(&[address.clone()], &["/ip4/192.0.2.7"]);
+        let judged = judge(std::slice::from_ref(&address), &["/ip4/192.0.2.7"]);
         assert!(matches!(judged, Err(PayloadError::Malformed { .. })), "{address}: {judged:?}");
     }
 }
