@@ -1,7 +1,7 @@
 //! What stands between the process that meets the network and the process that holds the keys.
 //!
 //! The *front* asks ([`message::Question`]), the *core* answers ([`message::Reply`]). Both are
-//! plain values; [`CoreHandle`] carries them over a socket pair, or calls the core in the same
+//! plain values; `CoreHandle` carries them over a socket pair, or calls the core in the same
 //! process.
 //!
 //! Invariants: the core treats the front as hostile: a frame is bounded before it is read, what it
