@@ -53,8 +53,8 @@ pub(crate) struct AnnouncementArguments {
 #[derive(Args)]
 #[command(after_help = GENERATE_HELP)]
 pub(crate) struct GenerateArguments {
-    /// The key types, in the runtime's order: babe, aura:ed25519; TYPE=PUBKEY[:PROOF] for a key
-    /// that is not in the guard
+    /// The key types, in the runtime's order: babe, aura:ed25519; TYPE=PUBKEY or
+    /// TYPE=PUBKEY:PROOF for a key that is not in the guard
     #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
     pub(crate) keys: Vec<KeyArgument>,
 

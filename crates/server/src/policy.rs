@@ -122,6 +122,15 @@ impl Fingerprint {
         hex::decode(digits).ok()?.try_into().ok().map(Self)
     }
 
+    /// What a front recognises the credential by. It does not give the digest that the core
+    /// recognises it by: a front that was broken into knows only what passed by.
+    fn at_gate(&self) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"palisade/gate/v1");
+        hash.update(self.0);
+        Self(hash.finalize().into())
+    }
+
     fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -142,6 +151,16 @@ pub enum Credential {
     Token(Fingerprint),
     /// A client certificate, by the digest of its DER form.
     Certificate(Fingerprint),
+}
+
+impl Credential {
+    fn at_gate(&self) -> Self {
+        match self {
+            Self::Anonymous => Self::Anonymous,
+            Self::Token(digest) => Self::Token(digest.at_gate()),
+            Self::Certificate(digest) => Self::Certificate(digest.at_gate()),
+        }
+    }
 }
 
 /// Which keys a client may use.
@@ -190,6 +209,16 @@ pub struct Presented {
     pub certificate: Option<Fingerprint>,
     /// The digest of the bearer token, if the request had one.
     pub token: Option<Fingerprint>,
+}
+
+impl Presented {
+    /// What is compared with the entries of a gate.
+    pub(crate) fn at_gate(&self) -> Self {
+        Self {
+            certificate: self.certificate.as_ref().map(Fingerprint::at_gate),
+            token: self.token.as_ref().map(Fingerprint::at_gate),
+        }
+    }
 }
 
 /// The answer to "who is this?".
@@ -295,7 +324,7 @@ impl Policy {
     pub(crate) fn gate(&self) -> Vec<GateEntry> {
         let entry = |client: &Arc<Client>| GateEntry {
             name: client.name.clone(),
-            credential: client.credential.clone(),
+            credential: client.credential.at_gate(),
         };
         self.clients.iter().map(entry).collect()
     }

@@ -161,10 +161,13 @@ impl Store {
     /// [`StoreError::Dead`].
     pub fn missing_records(&self, keys: &[KeyId]) -> Result<usize, StoreError> {
         self.check_alive()?;
-        let is_active = |key: &&KeyId| {
-            self.keys.get(key).is_some_and(|known| known.standing == Standing::Active)
-        };
-        Ok(keys.len() - keys.iter().filter(is_active).count())
+        Ok(keys.iter().filter(|key| !self.is_active(key)).count())
+    }
+
+    /// Whether the key may sign here: admitted, and not retired.
+    #[must_use]
+    pub fn is_active(&self, key: &KeyId) -> bool {
+        self.keys.get(key).is_some_and(|known| known.standing == Standing::Active)
     }
 
     /// All records, in no order.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the keys' history is in a durable file before a key is gone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use palisade_server::admin::{Answer, Request};
@@ -60,6 +60,7 @@ fn remove_validators(home: &Home, typed: &[String]) -> Result<Removal, Failure> 
         return Ok(Removal::nothing(names(&public_keys)));
     }
     let file = history_file(home, "history");
+    must_have_room(&file)?;
     // Out of service first: what is exported then is final. A crash before the removal leaves keys
     // that do not sign; the same command again removes them.
     let request = Request::KeysRetire { public_keys: public_keys.clone() };
@@ -84,6 +85,7 @@ fn remove_sessions(home: &Home, typed: &[String]) -> Result<Removal, Failure> {
         return Ok(Removal::nothing(public_keys));
     }
     let file = history_file(home, "session-history");
+    must_have_room(&file)?;
     let request = Request::SessionKeysRetire { public_keys: public_keys.clone() };
     let Answer::SessionHistory { history, .. } = target.ask(request)? else {
         return Err(unexpected());
@@ -94,6 +96,16 @@ fn remove_sessions(home: &Home, typed: &[String]) -> Result<Removal, Failure> {
         return Err(unexpected());
     };
     Ok(Removal { removed, not_found, history: Some(file) })
+}
+
+/// A key that is out of service cannot be put back, so a disk that cannot take the history is found
+/// before.
+fn must_have_room(file: &Path) -> Result<(), Failure> {
+    let trial = file.with_extension("trial");
+    let written = write_whole(&trial, &[b' '; 64 << 10]);
+    // The trial's own failure is the one to report.
+    drop(std::fs::remove_file(&trial));
+    written
 }
 
 fn holds_one(target: &mut Target, public_keys: &[String]) -> Result<bool, Failure> {

@@ -137,14 +137,14 @@ fn keys_list(parts: &Parts<'_>) -> Result<Answer, AdminError> {
         .vault
         .public_keys()
         .flat_map(|key| ledger_ids(parts.store, &key).into_iter().map(move |id| (key, id)))
-        .map(|(key, id)| key_row(&key, records.get(&id)))
+        .map(|(key, id)| key_row(&key, records.get(&id), parts.store.is_active(&id)))
         .collect();
     keys.sort_by(|one, other| one.public_key.cmp(&other.public_key));
     Ok(Answer::Keys { keys })
 }
 
-/// The ledger's names of a key: one for each type that a session key has a record for, or one that
-/// has no record.
+/// The ledger's names of a key: one for each type that a session key is in service for; of a key
+/// that is in service for none, those that it has a record for; or one that has no record.
 fn ledger_ids(store: &Store, public_key: &palisade_keys::PublicKey) -> Vec<KeyId> {
     let palisade_keys::PublicKey::Session(key) = public_key else { return vec![public_key.id()] };
     let known: Vec<KeyId> = KeyType::ALL
@@ -152,10 +152,15 @@ fn ledger_ids(store: &Store, public_key: &palisade_keys::PublicKey) -> Vec<KeyId
         .map(|key_type| key.ledger_id(key_type))
         .filter(|id| store.record(id).is_some())
         .collect();
-    if known.is_empty() { vec![public_key.id()] } else { known }
+    let active: Vec<KeyId> = known.iter().copied().filter(|id| store.is_active(id)).collect();
+    match (active.is_empty(), known.is_empty()) {
+        (false, _) => active,
+        (true, false) => known,
+        (true, true) => vec![public_key.id()],
+    }
 }
 
-fn key_row(public_key: &palisade_keys::PublicKey, record: Option<&Record>) -> KeyRow {
+fn key_row(public_key: &palisade_keys::PublicKey, record: Option<&Record>, usable: bool) -> KeyRow {
     let ethereum = match record {
         Some(Record::Ethereum(ethereum)) => *ethereum,
         _ => EthereumRecord::default(),
@@ -169,7 +174,7 @@ fn key_row(public_key: &palisade_keys::PublicKey, record: Option<&Record>) -> Ke
         public_key: format!("0x{}", hex::encode(public_key.as_bytes())),
         chain: if is_session { "substrate" } else { "ethereum" }.to_owned(),
         r#type: session.as_ref().map_or_else(|| "bls".to_owned(), |row| row.key_type.clone()),
-        usable: record.is_some(),
+        usable,
         last_slot: ethereum.proposal.map(|proposal| proposal.slot.0),
         last_source_epoch: ethereum.attestation.map(|attestation| attestation.source.0),
         last_target_epoch: ethereum.attestation.map(|attestation| attestation.target.0),

@@ -222,7 +222,7 @@ pub struct KeyRow {
     pub chain: String,
     /// The kind of key.
     pub r#type: String,
-    /// Whether its secret is in the vault.
+    /// Whether it can sign: its secret is in the vault, and it is not retired.
     pub usable: bool,
     /// The last signed slot.
     pub last_slot: Option<u64>,

@@ -9,6 +9,7 @@ use palisade_protect::{
     BeefyVote, Digest, GrandpaVote, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
 };
 use palisade_store::Admission;
+use palisade_substrate::Window;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -201,7 +202,8 @@ fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError>
 
 pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
     let Prepared { chain, slot_ms, past, secrets } = prepared;
-    let present = present_slot(parts, slot_ms)?;
+    // Another guard may have sealed as far ahead as this one does.
+    let present = Slot(present_slot(parts, slot_ms)?.0.saturating_add(Window::SEAL.future));
     let mut newcomers = Vec::with_capacity(secrets.len());
     let (mut from_now, mut await_floor) = (Vec::new(), Vec::new());
     for (key_type, secret) in secrets {

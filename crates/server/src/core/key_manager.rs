@@ -20,6 +20,9 @@ use crate::policy::{Client, Operation, Policy};
 const NOT_ITS_KEY: &str =
     "the key is in no key set of this client; add it to one in palisade.toml and reload";
 
+/// Keys of one request: each costs an answer, however short it was.
+const MAX_KEYS: usize = 10_000;
+
 #[derive(Serialize)]
 struct Status {
     status: &'static str,
@@ -65,6 +68,9 @@ pub(super) async fn import(
     let Ok(body) = serde_json::from_slice::<ImportBody>(body) else {
         return bad_request("the body must be {keystores: [..], passwords: [..]} of strings");
     };
+    if MAX_KEYS < body.keystores.len() {
+        return bad_request("there are more than 10,000 key stores; send them in several requests");
+    }
     if body.keystores.len() != body.passwords.len() {
         return bad_request("there must be exactly one password for each key store");
     }
@@ -93,6 +99,9 @@ pub(super) async fn delete(
     let Ok(body) = serde_json::from_slice::<DeleteBody>(body) else {
         return bad_request("the body must be {pubkeys: [..]}");
     };
+    if MAX_KEYS < body.pubkeys.len() {
+        return bad_request("there are more than 10,000 pubkeys; send them in several requests");
+    }
     let parsed: Result<Vec<PublicKeyText>, _> =
         body.pubkeys.iter().map(|text| text.parse().map(PublicKeyText)).collect();
     let Ok(asked) = parsed else {

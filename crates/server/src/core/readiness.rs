@@ -85,9 +85,11 @@ impl ReadinessProbe {
         missing
     }
 
-    /// Whether the ledger's thread does its work; what it says does not matter.
+    /// Whether the ledger's thread does its work and can write: a guard that cannot is of no use
+    /// until it is started anew.
     pub(super) async fn ledger_answers(&self) -> bool {
-        self.ask_ledger().await.is_ok()
+        let answered = self.ask_ledger().await.is_ok();
+        answered && self.engine.ledger().is_writable()
     }
 
     /// Brings the gauges up to date.

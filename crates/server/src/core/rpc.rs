@@ -93,10 +93,19 @@ pub(super) async fn answer_to(core: &Core, client: &Client, body: &[u8]) -> Opti
         Ok(Message::Batch(calls)) => {
             // At the same time, so that they share durable commits. Each is asked for in its turn,
             // and the ledger decides in the order of asking.
-            let answers = join_all(calls.into_iter().map(|call| answer(core, client, call)));
+            let answers =
+                join_all(calls.into_iter().map(|call| answer(core, client, call.and_then(small))));
             in_order(&answers.await.into_iter().flatten().collect::<Vec<_>>())
         }
     }
+}
+
+/// A call of a batch: sixty-four documents would be a thousand times what was asked.
+fn small(call: Call<'_>) -> Result<Call<'_>, Invalid<'_>> {
+    if call.method != "rpc.discover" {
+        return Ok(call);
+    }
+    Err(Invalid { id: call.id.unwrap_or(Id::NULL), why: "rpc.discover stands alone, in no batch" })
 }
 
 /// The answer to a message that the core does not judge: too much is under way, or it is gone.

@@ -12,7 +12,7 @@ use palisade_keys::UnlockSecret;
 use palisade_protect::PROTECTION_IS_ON;
 use palisade_store::{LedgerThread, Limits as LedgerLimits};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::front::Served;
 use super::service_manager::ServiceManager;
@@ -134,8 +134,7 @@ async fn serve(
     tracing::info!("stopping: no new connections, requests under way finish");
     core.start_draining();
     stop.send_replace(true);
-    serving.drain(Duration::from_millis(config.limits.drain_timeout_ms)).await;
-    Ok(())
+    serving.drain(Duration::from_millis(config.limits.drain_timeout_ms)).await
 }
 
 /// The listeners, wherever they are served.
@@ -188,32 +187,37 @@ impl Serving {
             Self::Here(_) => std::future::pending().await,
             Self::Apart(link) => link.await,
         };
-        match ended {
-            Ok(Err(fault)) if fault.is_breach() => {
-                tracing::error!(%fault, "the front broke the protocol: it may be broken into");
-                HomeError::Unsafe(format!(
-                    "the front broke the protocol ({fault}); it may be broken into. Nothing was \
-                     signed that its clients may not ask. Look at the host before you start the \
-                     guard again"
-                ))
-            }
-            _ => HomeError::CouldNot(
+        breach(&ended).unwrap_or_else(|| {
+            HomeError::CouldNot(
                 "the front process has ended; start the guard again, and look for what ended it"
                     .to_owned(),
-            ),
-        }
+            )
+        })
     }
 
-    async fn drain(self, patience: Duration) {
+    async fn drain(self, patience: Duration) -> Result<(), HomeError> {
         match self {
             Self::Here(served) => served.drain(patience).await,
-            Self::Apart(link) => {
-                if tokio::time::timeout(patience + FAREWELL, link).await.is_err() {
-                    tracing::warn!("the front does not end and is left behind");
-                }
-            }
+            Self::Apart(link) => match tokio::time::timeout(patience + FAREWELL, link).await {
+                Ok(ended) => return breach(&ended).map_or(Ok(()), Err),
+                Err(_) => tracing::warn!("the front does not end and is left behind"),
+            },
         }
+        Ok(())
     }
+}
+
+/// A front that broke the protocol, however the guard ends.
+fn breach(ended: &Result<Result<(), LinkFault>, JoinError>) -> Option<HomeError> {
+    let Ok(Err(fault)) = ended else { return None };
+    if !fault.is_breach() {
+        return None;
+    }
+    tracing::error!(%fault, "the front broke the protocol: it may be broken into");
+    Some(HomeError::Unsafe(format!(
+        "the front broke the protocol ({fault}); it may be broken into. Nothing was signed that its \
+         clients may not ask. Look at the host before you start the guard again"
+    )))
 }
 
 fn cannot_bind_admin(path: &std::path::Path, error: &std::io::Error) -> HomeError {

@@ -42,12 +42,16 @@ impl Keychain {
     }
 
     /// The keys of an opened vault, with the records that say which chain each session key is for.
-    /// A session key without a record is left out: its past is unknown.
+    /// A session key without a record is left out: its past is unknown. So is a type for which the
+    /// key is retired.
     #[must_use]
     pub fn with_records(ring: KeyRing, store: &Store) -> Self {
         let as_type = |public_key: SessionPublicKey, key_type: KeyType| {
             let id = public_key.ledger_id(key_type);
             let Some(Record::Substrate(record)) = store.record(&id) else { return None };
+            if !store.is_active(&id) {
+                return None;
+            }
             Some(SessionKey { public_key, id, chain: record.chain, key_type })
         };
         let of_key = |key: SessionPublicKey| {

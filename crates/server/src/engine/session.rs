@@ -153,16 +153,14 @@ impl Engine {
         let key = find(&keychain, public_key, &SEALING)?;
         let operation = Operation::SessionDuties;
         Policy::check(client, operation, Some(public_key)).map_err(Denial::from)?;
-        let chain = self.chain_of(&key)?;
-        let read = announcement(header, chain)?;
+        let read = announcement(header, self.chain_of(&key)?)?;
         let expected = match read.engine {
             Consensus::Babe => KeyType::BABE,
             Consensus::Aura => KeyType::AURA,
         };
-        if key.key_type != expected {
-            return Err(Denial::unknown_key(format!("{expected} {}", key.public_key)).into());
-        }
-        Window::SEAL.check(read.slot, present(chain))?;
+        // The key may be for both.
+        let key = find(&keychain, public_key, &[expected])?;
+        Window::SEAL.check(read.slot, present(self.chain_of(&key)?))?;
         self.announced.keep(key.id, read);
         Ok(read.pre_hash)
     }
@@ -201,8 +199,12 @@ impl Engine {
         let chain = self.chain_of(&key)?;
         match duty {
             SessionDuty::Seal(pre_hash) => {
-                let read = self.announced.find(key.id, pre_hash);
-                let read = read.ok_or(SessionDenial::NotAnnounced(pre_hash))?;
+                // The key may be for both engines; the header that was announced said for which.
+                let sealing = keychain.find_session(public_key).iter();
+                let mut sealing = sealing.filter(|key| SEALING.contains(&key.key_type));
+                let announced = sealing
+                    .find_map(|key| self.announced.find(key.id, pre_hash).map(|read| (*key, read)));
+                let (key, read) = announced.ok_or(SessionDenial::NotAnnounced(pre_hash))?;
                 Window::SEAL.check(read.slot, present(chain))?;
                 self.authorise_and_sign(&keychain, &key, read.seal()).await
             }

@@ -75,7 +75,7 @@ fn admit(shared: &Shared, request: &Request) -> Result<Admitted, Response> {
     let presented = presented(request).map_err(|()| {
         reply::unauthorised("credential-wrong", "the Authorization header must be `Bearer TOKEN`")
     })?;
-    match recognise(&shared.gate.borrow(), &presented) {
+    match recognise(&shared.gate.borrow(), &presented.at_gate()) {
         Ok(_) => Ok(Admitted::Client(presented)),
         Err(_) if OPEN_PATHS.contains(&request.uri().path()) => Ok(Admitted::Stranger),
         Err(not_recognised) => Err(not_recognised.into_response()),

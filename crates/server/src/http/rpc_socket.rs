@@ -68,7 +68,8 @@ pub(super) async fn open(
     let most = shared.max_body_bytes;
     // What the gate let in is known to it, unless it was changed this moment.
     let mut gate = shared.gate;
-    let known = recognise(&gate.borrow_and_update(), &presented).map(|entry| entry.name.clone());
+    let known =
+        recognise(&gate.borrow_and_update(), &presented.at_gate()).map(|entry| entry.name.clone());
     let client = known.unwrap_or_default();
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
         let session = Session {

@@ -23,6 +23,8 @@ pub enum LinkFault {
     Unreadable,
     /// An `id` that is in use.
     RepeatedId,
+    /// What writes to the other side has failed.
+    Unwritten,
 }
 
 impl LinkFault {
@@ -32,6 +34,7 @@ impl LinkFault {
         match self {
             Self::Stream(error) => error.kind() == std::io::ErrorKind::InvalidData,
             Self::Unreadable | Self::RepeatedId => true,
+            Self::Unwritten => false,
         }
     }
 }
@@ -65,6 +68,7 @@ impl fmt::Display for LinkFault {
             Self::Stream(error) => write!(f, "the stream cannot be read: {error}"),
             Self::Unreadable => f.write_str("a frame is no message"),
             Self::RepeatedId => f.write_str("two questions have one id"),
+            Self::Unwritten => f.write_str("answers cannot be written"),
         }
     }
 }

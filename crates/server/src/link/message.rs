@@ -63,7 +63,8 @@ pub(crate) enum FromCore {
 pub(crate) struct GateEntry {
     /// The name, for the front's log.
     pub(crate) name: String,
-    /// The digest that recognises it.
+    /// What recognises it at the gate, and nowhere else: a digest of the digest that the core knows,
+    /// so that the list of clients makes nobody a client.
     pub(crate) credential: Credential,
 }
 
@@ -124,6 +125,14 @@ pub enum Question {
     Console,
 }
 
+impl Question {
+    /// Whether it asks for signatures alone: then nothing is lost, and nothing left half done, when
+    /// it is taken back.
+    pub(crate) fn is_signing(&self) -> bool {
+        matches!(self, Self::Sign { .. } | Self::SignBatch { .. } | Self::Rpc { .. })
+    }
+}
+
 /// An answer.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -161,6 +170,18 @@ impl Reply {
     #[must_use]
     pub fn error(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self::json(status, &ErrorBody { message: message.into(), code, evidence: None })
+    }
+
+    /// How much memory it holds, about, in bytes.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Signature(text) | Self::Metrics(text) => text.len(),
+            Self::Json { body, .. } => body.len(),
+            Self::NoContent => 0,
+            Self::Missing(missing) => missing.iter().map(String::len).sum(),
+            // A hundred keys, and a hundred decisions of some hundred bytes.
+            Self::Console(_) => 128 << 10,
+        }
     }
 
     /// Nothing was decided: too much is under way.

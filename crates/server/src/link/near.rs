@@ -5,10 +5,11 @@
 //! nothing else; any breach of the protocol is an error that ends the guard.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -51,19 +52,28 @@ impl Limits {
     }
 }
 
-/// The room for questions.
+/// The room for questions and for what answers them.
+#[derive(Clone)]
 struct Room {
     questions: Arc<Semaphore>,
-    kibibytes: Arc<Semaphore>,
+    asked_kibibytes: Arc<Semaphore>,
+    answered_kibibytes: Arc<Semaphore>,
 }
 
-/// Held while a question is under way.
-struct Held(#[expect(dead_code, reason = "given back when dropped")] [OwnedSemaphorePermit; 2]);
+/// Held from the question until its answer is written, by whatever has the one or the other.
+type Held = Vec<OwnedSemaphorePermit>;
+
+/// A message to the front, with the room that it takes until it is written.
+struct Outgoing {
+    message: FromCore,
+    _held: Held,
+}
 
 /// Questions under way, so that they can be taken back.
 #[derive(Default)]
 struct UnderWay {
-    tasks: HashMap<u64, AbortHandle>,
+    /// With whether it can be taken back.
+    tasks: HashMap<u64, (AbortHandle, bool)>,
     swept_at: usize,
 }
 
@@ -80,38 +90,63 @@ pub(crate) async fn serve(
 ) -> Result<(), LinkFault> {
     let (read, write) = stream.into_split();
     let (answered, outgoing) = mpsc::channel(OUTGOING);
-    let writing = tokio::spawn(write_all(write, outgoing, core.gate(), stop));
+    let mut writing = tokio::spawn(write_all(write, outgoing, core.gate(), stop));
     let mut read = FramedRead::new(read, frames(limits.max_body_bytes));
     let (room, mut under_way) = (Room::new(limits), UnderWay::default());
     let mut ready = Some(ready);
-    while let Some(frame) = read.next().await {
+    let ended = loop {
+        let frame = tokio::select! {
+            frame = read.next() => frame,
+            // What is asked without anybody to answer must not be decided.
+            ended = &mut writing => break ended.unwrap_or_else(|_| Err(LinkFault::Unwritten)),
+        };
+        let Some(frame) = frame else { break Ok(()) };
         let frame = frame?;
         match FromFront::read(&frame)? {
             FromFront::Ready => {
                 // Nobody waits any more when the start was given up meanwhile.
                 let _was_awaited = ready.take().map(|ready| ready.send(()));
             }
-            FromFront::Ask { id, presented, question } => match room.take(frame.len()) {
+            FromFront::Ask { id, presented, question } => match room.for_question(frame.len()) {
                 Some(held) => {
-                    let task = Task { core: Arc::clone(&core), answered: answered.clone(), held };
+                    let (core, room) = (Arc::clone(&core), room.clone());
+                    let task = Task { core, room, answered: answered.clone(), held };
                     under_way.start(id, task, presented, question)?;
                 }
                 None => {
-                    let overloaded = FromCore::Answer { id, reply: Reply::overloaded() };
-                    drop(answered.send(overloaded).await);
+                    let message = FromCore::Answer { id, reply: Reply::overloaded() };
+                    drop(answered.send(Outgoing { message, _held: Vec::new() }).await);
                 }
             },
             FromFront::Cancel { id } => under_way.take_back(id),
         }
-    }
+    };
     writing.abort();
-    Ok(())
+    ended
 }
 
 struct Task {
     core: Arc<Core>,
-    answered: mpsc::Sender<FromCore>,
+    room: Room,
+    answered: mpsc::Sender<Outgoing>,
     held: Held,
+}
+
+impl Task {
+    async fn run(mut self, id: u64, presented: Presented, question: Question) {
+        let answering = AssertUnwindSafe(self.core.answer(&presented, question)).catch_unwind();
+        let mut reply = answering.await.unwrap_or_else(|_| {
+            Reply::error(500, "internal-error", "the request failed inside the guard; see its log")
+        });
+        match self.room.for_answer(&reply) {
+            Some(held) => self.held.push(held),
+            // Only of what the front has not taken: nobody else can fill it.
+            None => reply = Reply::overloaded(),
+        }
+        let message = FromCore::Answer { id, reply };
+        // A front that is gone needs no answer.
+        drop(self.answered.send(Outgoing { message, _held: self.held }).await);
+    }
 }
 
 impl UnderWay {
@@ -122,26 +157,22 @@ impl UnderWay {
         presented: Presented,
         question: Question,
     ) -> Result<(), LinkFault> {
-        if self.tasks.get(&id).is_some_and(|task| !task.is_finished()) {
+        if self.tasks.get(&id).is_some_and(|(task, _)| !task.is_finished()) {
             return Err(LinkFault::RepeatedId);
         }
-        let Task { core, answered, held } = task;
-        let working = tokio::spawn(async move {
-            let reply = core.answer(&presented, question).await;
-            drop(held);
-            // A front that is gone needs no answer.
-            drop(answered.send(FromCore::Answer { id, reply }).await);
-        });
-        self.tasks.insert(id, working.abort_handle());
+        // What works on a thread of its own cannot be ended, and keeps its room until it has.
+        let can_end = question.is_signing();
+        let working = tokio::spawn(task.run(id, presented, question));
+        self.tasks.insert(id, (working.abort_handle(), can_end));
         if self.swept_at.saturating_mul(2).max(256) < self.tasks.len() {
-            self.tasks.retain(|_, task| !task.is_finished());
+            self.tasks.retain(|_, (task, _)| !task.is_finished());
             self.swept_at = self.tasks.len();
         }
         Ok(())
     }
 
     fn take_back(&mut self, id: u64) {
-        if let Some(task) = self.tasks.remove(&id) {
+        if let Some((task, true)) = self.tasks.get(&id) {
             task.abort();
         }
     }
@@ -150,23 +181,33 @@ impl UnderWay {
 impl Room {
     fn new(limits: Limits) -> Self {
         let bytes = limits.max_body_bytes.saturating_mul(32).max(128 << 20);
+        let semaphore =
+            |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self {
-            questions: Arc::new(Semaphore::new(limits.questions.min(Semaphore::MAX_PERMITS))),
-            kibibytes: Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))),
+            questions: semaphore(limits.questions),
+            asked_kibibytes: semaphore(bytes / UNIT),
+            answered_kibibytes: semaphore(bytes / UNIT),
         }
     }
 
-    fn take(&self, bytes: usize) -> Option<Held> {
-        let kibibytes = u32::try_from(bytes / UNIT).ok()?;
+    fn for_question(&self, bytes: usize) -> Option<Held> {
         let question = Arc::clone(&self.questions).try_acquire_owned().ok()?;
-        let bytes = Arc::clone(&self.kibibytes).try_acquire_many_owned(kibibytes).ok()?;
-        Some(Held([question, bytes]))
+        Some(vec![question, take(&self.asked_kibibytes, bytes)?])
     }
+
+    fn for_answer(&self, reply: &Reply) -> Option<OwnedSemaphorePermit> {
+        take(&self.answered_kibibytes, reply.length())
+    }
+}
+
+fn take(kibibytes: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let kibibytes_wanted = u32::try_from(bytes / UNIT).ok()?;
+    Arc::clone(kibibytes).try_acquire_many_owned(kibibytes_wanted).ok()
 }
 
 async fn write_all(
     write: OwnedWriteHalf,
-    mut outgoing: mpsc::Receiver<FromCore>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
     mut gate: watch::Receiver<Vec<GateEntry>>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkFault> {
@@ -174,18 +215,22 @@ async fn write_all(
     write.set_backpressure_boundary(COLLECTED_BYTES);
     let mut messages = Vec::with_capacity(AT_ONCE);
     loop {
+        let mut stops = false;
         tokio::select! {
             count = outgoing.recv_many(&mut messages, AT_ONCE) => if count == 0 { return Ok(()) },
             Ok(()) = gate.changed() => gate.mark_changed(),
-            Ok(()) = stop.changed() => messages.push(FromCore::Stop),
+            Ok(()) = stop.changed() => stops = true,
         }
         // Before any answer that was given under it.
         if gate.has_changed().unwrap_or(false) {
             let entries = gate.borrow_and_update().clone();
             write.feed(encode(&FromCore::Gate(entries))?).await?;
         }
-        for message in messages.drain(..) {
+        for Outgoing { message, _held } in messages.drain(..) {
             write.feed(encode(&message)?).await?;
+        }
+        if stops {
+            write.feed(encode(&FromCore::Stop)?).await?;
         }
         SinkExt::<Bytes>::flush(&mut write).await?;
     }

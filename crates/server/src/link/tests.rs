@@ -15,19 +15,25 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::codec::{LinkFault, decode, encode};
-use super::message::{FromCore, FromFront, Question, Reply};
+use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
 use super::{Limits, serve};
-use crate::admin::Administrator;
+use crate::admin::{Administrator, Past, Request};
 use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
 use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
 use crate::metrics::Metrics;
-use crate::policy::{Fingerprint, Presented};
+use crate::policy::{Credential, Fingerprint, Presented};
 
 const LIMITS: Limits = Limits { max_body_bytes: 1 << 20, questions: 4 };
 
+/// A publicly known interoperability key of the consensus specifications.
+const SECRET: &str = "0x25295f0d1d592a90b333e26e85149708208e9f8e8bc18f6c77bd62f8ad7a6866";
+const KEY: &str = "0xa99a76ed7796f7be22d5b7e85deeb7c5677e88e511e0b337\
+                   618f8c4eb61349b4bf2d153f649f7b53359fe8b94a38e44c";
+
 /// A core, and the stream of a front that this test plays.
 struct Played {
+    gate: Vec<GateEntry>,
     front: UnixStream,
     serving: JoinHandle<Result<(), LinkFault>>,
     ledger: LedgerHandle,
@@ -52,6 +58,8 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let engine = Engine::new(network, None, policy, keychain, ledger.clone(), metrics);
     let engine = Arc::new(engine);
     let administrator = Administrator::new(ledger.clone(), opened.vault, Arc::clone(&engine));
+    let secrets = vec![SECRET.to_owned().into()];
+    administrator.execute(Request::KeysImport { secrets, past: Past::Fresh }).unwrap();
     let certificates = Expiry::of(None).unwrap();
     let core =
         Core::new(&home, opened.config.listen, engine, Arc::new(administrator), certificates);
@@ -64,12 +72,25 @@ fn play() -> Played {
     let (front, near) = UnixStream::pair().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (ready, _is_ready) = oneshot::channel();
+    let gate = core.gate().borrow().clone();
     let serving = tokio::spawn(serve(Arc::new(core), near, LIMITS, stopped, ready));
-    Played { front, serving, ledger, stop, _thread: thread, _directory: directory }
+    Played { gate, front, serving, ledger, stop, _thread: thread, _directory: directory }
 }
 
 fn ask(id: u64, question: Question) -> FromFront {
     FromFront::Ask { id, presented: Presented::default(), question }
+}
+
+/// A harmless signature, which the ledger's thread permits.
+fn registration() -> Question {
+    let body = serde_json::json!({
+        "type": "VALIDATOR_REGISTRATION",
+        "validator_registration": {
+            "fee_recipient": "0x0101010101010101010101010101010101010101",
+            "gas_limit": "30000000", "timestamp": "1", "pubkey": KEY,
+        },
+    });
+    Question::Sign { public_key: KEY.to_owned(), body: body.to_string().into_bytes() }
 }
 
 impl Played {
@@ -138,6 +159,22 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
     // The anonymous client of a new home manages no keys, however the front asks.
     played.send(&ask(3, Question::KeystoresDelete { body: b"{\"pubkeys\":[]}".to_vec() })).await;
     assert_eq!(status(&played.answer().await.1), 401);
+}
+
+#[tokio::test]
+async fn what_the_front_was_told_of_clients_makes_it_none_of_them() {
+    let mut played = play();
+    let digests = played.gate.iter().filter_map(|entry| match &entry.credential {
+        Credential::Token(digest) | Credential::Certificate(digest) => Some(digest.clone()),
+        Credential::Anonymous => None,
+    });
+    let digests: Vec<Fingerprint> = digests.collect();
+    assert!(!digests.is_empty(), "a new home has a client with a token");
+    for (id, digest) in (0..).zip(digests) {
+        let presented = Presented { certificate: Some(digest.clone()), token: Some(digest) };
+        played.send(&FromFront::Ask { id, presented, question: Question::Keystores }).await;
+        assert_eq!(status(&played.answer().await.1), 401);
+    }
 }
 
 #[tokio::test]
@@ -215,7 +252,7 @@ async fn a_question_that_is_taken_back_is_not_answered_and_makes_room() {
     let mut played = play();
     let held = played.hold_ledger();
     for id in 0..4 {
-        played.send(&ask(id, Question::HighWatermark)).await;
+        played.send(&ask(id, registration())).await;
     }
     played.send(&FromFront::Cancel { id: 2 }).await;
     played.send(&FromFront::Cancel { id: 77 }).await;
@@ -246,6 +283,23 @@ async fn a_front_that_takes_no_answers_is_not_read_any_further() {
     // 6 GB would have to be taken before this ends; what is held is bounded instead.
     assert!(tokio::time::timeout(Duration::from_secs(2), sent).await.is_err());
     assert!(!played.serving.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_answers_that_are_not_taken_are_bounded_too() {
+    let mut played = play();
+    let body = br#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#.to_vec();
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let sent = async {
+        for id in 0..1_000_000 {
+            played.send(&ask(id, Question::Rpc { body: body.clone() })).await;
+            asked.store(id, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    // 14 GB of answers. What one may hold is four questions, the streams' buffers, and the queue of
+    // short refusals behind them.
+    assert!(tokio::time::timeout(Duration::from_secs(3), sent).await.is_err());
+    assert!(asked.into_inner() < 20_000, "it went on reading");
 }
 
 #[tokio::test]
