@@ -16,6 +16,7 @@ pub mod chains;
 pub mod config;
 pub mod config_file;
 pub mod core;
+pub mod credential;
 pub mod daemon;
 pub mod engine;
 pub mod home;

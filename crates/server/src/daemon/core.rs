@@ -215,8 +215,8 @@ fn breach(ended: &Result<Result<(), LinkFault>, JoinError>) -> Option<HomeError>
     }
     tracing::error!(%fault, "the front broke the protocol: it may be broken into");
     Some(HomeError::Unsafe(format!(
-        "the front broke the protocol ({fault}); it may be broken into. Nothing was signed that its \
-         clients may not ask. Look at the host before you start the guard again"
+        "the front broke the protocol ({fault}); it may be broken into. Nothing was signed that \
+         its clients may not ask. Look at the host before you start the guard again"
     )))
 }
 

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, body, reply};
-use crate::policy::{Fingerprint, Presented, recognise};
+use crate::credential::{Fingerprint, Presented, recognise};
 
 /// The certificate that the connection showed, if any; put there by the listener.
 #[derive(Clone, Debug, Default)]

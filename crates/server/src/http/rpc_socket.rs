@@ -22,10 +22,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::{BodyBudget, Shared, reply};
 use crate::core::rpc_instead;
+use crate::credential::{Presented, recognise};
 use crate::link::CoreHandle;
 use crate::link::message::{GateEntry, Question, Reply};
 use crate::listener::ConnectionLife;
-use crate::policy::{Presented, recognise};
 
 /// Sockets of one guard: each may hold a message of the longest kind while it arrives.
 const MAX_SOCKETS: usize = 64;

@@ -63,8 +63,8 @@ pub(crate) enum FromCore {
 pub(crate) struct GateEntry {
     /// The name, for the front's log.
     pub(crate) name: String,
-    /// What recognises it at the gate, and nowhere else: a digest of the digest that the core knows,
-    /// so that the list of clients makes nobody a client.
+    /// What recognises it at the gate, and nowhere else: a digest of the digest that the core
+    /// knows, so that the list of clients makes nobody a client.
     pub(crate) credential: Credential,
 }
 
