@@ -1,7 +1,7 @@
 //! May this client ask this of this key? Client × key set × operation, default deny.
 //!
-//! Invariants: an operation that no line of the policy allows is refused; a client that is held to key sets
-//! neither uses nor sees another key.
+//! Invariants: an operation that no line of the policy allows is refused; a client that is held to
+//! key sets neither uses nor sees another key.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -98,7 +98,7 @@ pub(crate) async fn serve(
         let frame = tokio::select! {
             frame = read.next() => frame,
             // What is asked without anybody to answer must not be decided.
-            ended = &mut writing => break ended.unwrap_or_else(|_| Err(LinkFault::Unwritten)),
+            ended = &mut writing => break ended.unwrap_or(Err(LinkFault::Unwritten)),
         };
         let Some(frame) = frame else { break Ok(()) };
         let frame = frame?;
