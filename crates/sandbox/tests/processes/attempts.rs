@@ -12,8 +12,10 @@ use palisade_sandbox::{Measure, Table};
 use tempfile::TempDir;
 
 use crate::role::{READY, Scene, say, skip};
+use crate::sockets::{self, Open};
 
 /// An attempt, the measures that refuse it, and whether only root may do it without measures.
+#[derive(Clone, Copy)]
 struct Attempt {
     name: &'static str,
     by: &'static [Measure],
@@ -51,6 +53,9 @@ const CALLS: &[(&str, i64)] = &[
     ("keyctl", libc::SYS_keyctl),
     ("userfaultfd", libc::SYS_userfaultfd),
     ("setuid", libc::SYS_setuid),
+    ("listen", libc::SYS_listen),
+    ("connect", libc::SYS_connect),
+    ("sendmmsg", libc::SYS_sendmmsg),
     ("mount", libc::SYS_mount),
     ("unshare", libc::SYS_unshare),
     ("pidfd_open", libc::SYS_pidfd_open),
@@ -92,7 +97,8 @@ fn assert_refused(name: &str, output: &Output) {
 pub(crate) fn without_measures() {
     let stage = Stage::new();
     let is_root = running_as_root();
-    for attempt in ATTEMPTS {
+    let with_sockets = sockets::ATTEMPTS.iter().map(|name| attempt(name, SECCOMP));
+    for attempt in ATTEMPTS.iter().copied().chain(with_sockets) {
         if attempt.needs_root && !is_root {
             skip(attempt.name, "without measures only root may do it everywhere");
             continue;
@@ -128,8 +134,10 @@ fn refuses_all(profile: &str, more: &[&str]) {
     if !table.is_on(Measure::Seccomp) {
         return skip("single calls", "the kernel lacks seccomp");
     }
-    for (name, call) in CALLS {
-        let output = stage.scene(profile, &format!("call {call}")).output();
+    let calls = CALLS.iter().map(|(name, call)| (*name, format!("call {call}")));
+    let with_sockets = sockets::ATTEMPTS.iter().map(|name| (*name, (*name).to_owned()));
+    for (name, act) in calls.chain(with_sockets) {
+        let output = stage.scene(profile, &act).output();
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{name}: {output:?}");
     }
     for name in more {
@@ -151,10 +159,12 @@ fn running_as_root() -> bool {
 
 pub(crate) fn play(scene: &Scene) {
     let table: Table = scene.table();
+    let open = Open::new();
     scene.harden(&table);
     scene.restrict(&table);
     say(READY);
-    match attempt_to(scene) {
+    let attempted = open.attempt_to(&scene.act, &scene.detail);
+    match attempted.unwrap_or_else(|| attempt_to(scene)) {
         Ok(()) => say("did it"),
         Err(error) => say(&format!("refused: {error}")),
     }
@@ -196,7 +206,7 @@ fn attempt_to(scene: &Scene) -> io::Result<()> {
     }
 }
 
-fn checked(answer: i64) -> io::Result<()> {
+pub(crate) fn checked(answer: i64) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -16,6 +16,7 @@
 mod attempts;
 mod role;
 mod secrets;
+mod sockets;
 mod users;
 mod work;
 
