@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use palisade_sandbox::{Facts, Plan, Profile, Table, harden_early, judge, restrict_syscalls};
 
-use crate::{attempts, secrets, users, work};
+use crate::{attempts, secrets, tracer, users, work};
 
 /// The first argument of a process that plays a role.
 const PLAY: &str = "play-a-role";
@@ -92,6 +92,7 @@ pub(crate) fn play() -> Option<ExitCode> {
     match act.as_str() {
         act if act.starts_with("work") => work::play(&scene),
         act if act.starts_with("secret") => secrets::play(&scene),
+        act if act.starts_with("tracer") => tracer::play(&scene),
         act if act.starts_with("user") => users::play(&scene),
         _ => attempts::play(&scene),
     }
