@@ -1,8 +1,9 @@
 //! The system call filters: what is not listed ends the process.
 //!
-//! Two filters, of which the stricter answer counts. The first answers `clone3` with "no such
-//! call": its flags lie in memory, where no filter sees them, and the C library then uses `clone`,
-//! whose flags can be judged. The second is the list.
+//! Some calls are answered with an error instead, each error in a filter of its own; of all filters
+//! the strictest answer counts. `clone3` does not exist: its flags lie in memory, where no filter
+//! sees them, and the C library then uses `clone`, whose flags can be judged. And the front may
+//! open no file: a library that looks for one in a rare moment is told so, and goes on.
 //!
 //! Invariants: no profile starts a program or a process; none makes or connects a socket, not even
 //! with the first bytes that it sends; none makes memory executable; none reads another process.
@@ -21,7 +22,7 @@ use crate::syscalls;
 pub enum Profile {
     /// Everything in one process: files of the home, and connections that its listeners accept.
     Whole,
-    /// The network's side: connections, and no way to change a file.
+    /// The network's side: connections, and no file.
     Front,
     /// The side of the keys: files of the home, the other side's socket, and connections to the
     /// administration's socket in the home, which listens already. It has no network listener.
@@ -30,10 +31,19 @@ pub enum Profile {
 
 /// Binds all threads of this process for good.
 pub(crate) fn enforce(profile: Profile) -> Result<(), String> {
-    for program in [without_clone3()?, list(profile)?] {
+    for program in programs(profile)? {
         seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+fn programs(profile: Profile) -> Result<Vec<BpfProgram>, String> {
+    let mut programs = vec![answered(&[libc::SYS_clone3], libc::ENOSYS)?];
+    if profile == Profile::Front {
+        programs.push(answered(syscalls::FIND_FILES, libc::EACCES)?);
+    }
+    programs.push(list(profile)?);
+    Ok(programs)
 }
 
 fn architecture() -> Result<TargetArch, String> {
@@ -50,22 +60,22 @@ fn compiled(
     filter.and_then(BpfProgram::try_from).map_err(|error| error.to_string())
 }
 
-fn without_clone3() -> Result<BpfProgram, String> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    let no_such_call = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    compiled(rules, SeccompAction::Allow, no_such_call)
+fn answered(calls: &[i64], error: libc::c_int) -> Result<BpfProgram, String> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    compiled(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()))
 }
 
 fn list(profile: Profile) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let groups: &[&[i64]] = match profile {
-        Profile::Whole => {
-            &[syscalls::BASE, syscalls::READ_FILES, syscalls::WRITE_FILES, syscalls::ACCEPT]
-        }
-        Profile::Front => &[syscalls::BASE, syscalls::READ_FILES, syscalls::ACCEPT],
-        Profile::Core => {
-            &[syscalls::BASE, syscalls::READ_FILES, syscalls::WRITE_FILES, syscalls::ACCEPT]
-        }
+        Profile::Whole | Profile::Core => &[
+            syscalls::BASE,
+            syscalls::FIND_FILES,
+            syscalls::READ_FILES,
+            syscalls::WRITE_FILES,
+            syscalls::ACCEPT,
+        ],
+        Profile::Front => &[syscalls::BASE, syscalls::FIND_FILES, syscalls::ACCEPT],
     };
     for call in groups.iter().copied().flatten() {
         rules.insert(*call, Vec::new());
@@ -105,11 +115,6 @@ fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
         let (level, option) = (number(libc::IPPROTO_TCP), number(libc::TCP_NODELAY));
         let checks = [Check::equal(1, level), Check::equal(2, option)];
         rules.push(rule(libc::SYS_setsockopt, checks)?);
-    }
-    if profile == Profile::Front {
-        // To read a file, in whatever way: neither written, nor made, nor cut short.
-        let changing = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
-        rules.push(rule(libc::SYS_openat, [Check::masked(2, changing, 0)])?);
     }
     Ok(rules)
 }

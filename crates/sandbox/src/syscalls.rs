@@ -90,21 +90,17 @@ pub(crate) const BASE: &[i64] = &[
     libc::SYS_time,
 ];
 
-/// Looking at files and reading them. `openat` is conditional.
-pub(crate) const READ_FILES: &[i64] = &[
+/// Finding files by their names.
+pub(crate) const FIND_FILES: &[i64] = &[
+    libc::SYS_openat,
     libc::SYS_newfstatat,
-    libc::SYS_fstat,
     libc::SYS_statx,
     libc::SYS_statfs,
-    libc::SYS_fstatfs,
-    libc::SYS_getdents64,
-    libc::SYS_lseek,
-    libc::SYS_pread64,
-    libc::SYS_preadv,
     libc::SYS_readlinkat,
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
-    libc::SYS_fadvise64,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_stat,
     #[cfg(target_arch = "x86_64")]
@@ -115,9 +111,19 @@ pub(crate) const READ_FILES: &[i64] = &[
     libc::SYS_readlink,
 ];
 
+/// Looking at open files and directories, and reading them.
+pub(crate) const READ_FILES: &[i64] = &[
+    libc::SYS_fstat,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents64,
+    libc::SYS_lseek,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_fadvise64,
+];
+
 /// Making, changing and removing files, durably and under a lock.
 pub(crate) const WRITE_FILES: &[i64] = &[
-    libc::SYS_openat,
     libc::SYS_pwrite64,
     libc::SYS_pwritev,
     libc::SYS_fsync,

@@ -2,8 +2,8 @@
 //! shows it without starting.
 //!
 //! Order in `run`: a clean start → nobody looks into its memory → the unlock secret → the table →
-//! sockets, and the front's process → everything but system calls, while there is one thread → files
-//! and threads → system calls. A missing measure ends the start with exit code 3.
+//! sockets, and the front's process → everything but system calls, while there is one thread →
+//! files and threads → system calls. A missing measure ends the start with exit code 3.
 
 use std::path::PathBuf;
 

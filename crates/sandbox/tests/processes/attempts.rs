@@ -45,6 +45,9 @@ const ATTEMPTS: &[Attempt] = &[
     attempt("raise-a-limit", SECCOMP),
 ];
 
+/// What the core must be able to do.
+const FRONT_ONLY: &[&str] = &["read-the-home", "write-the-home"];
+
 /// Attempts that fail in their own way where the kernel is built without the call, and so have no
 /// counterpart without measures.
 const CALLS: &[(&str, i64)] = &[
@@ -114,7 +117,22 @@ pub(crate) fn whole() {
 }
 
 pub(crate) fn front() {
-    refuses_all("front", &["read-the-home", "write-the-home"]);
+    refuses_all("front", FRONT_ONLY);
+}
+
+pub(crate) fn front_without_landlock() {
+    let stage = Stage::new();
+    let profile = "front-but-landlock-files";
+    if !stage.scene(profile, "table").table().is_on(Measure::Seccomp) {
+        return skip("a front without Landlock", "the kernel lacks seccomp");
+    }
+    let by_landlock = ATTEMPTS.iter().filter(|attempt| attempt.by == FILES);
+    for name in by_landlock.map(|attempt| attempt.name).chain(FRONT_ONLY.iter().copied()) {
+        let output = stage.scene(profile, name).output();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let denied = format!("{READY}\nrefused: Permission denied (os error 13)\n");
+        assert_eq!(said, denied, "{name}: {output:?}");
+    }
 }
 
 pub(crate) fn core() {
