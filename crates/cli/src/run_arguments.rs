@@ -11,7 +11,10 @@ use crate::logging::LogFormat;
 #[command(after_help = "\
 One line on standard output says when the guard is ready and where it listens; the log goes to
 standard error ($RUST_LOG sets its level, info by default). SIGTERM and SIGINT let requests under
-way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.")]
+way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.toml again.
+
+Each measure that is left off costs what `palisade secure check` says that it is for. Without
+landlock-files, whoever breaks into the process with the keys has every file of this user.")]
 pub(crate) struct RunArguments {
     /// Where validator clients connect, instead of listen.address in palisade.toml
     #[arg(long, value_name = "ADDR")]
@@ -38,7 +41,7 @@ The measures are tried in a process of their own; nothing is changed and no home
 
 Examples:
   palisade secure check
-  palisade secure check --allow-unhardened landlock-files")]
+  palisade secure check --allow-unhardened memory-locked")]
     Check {
         /// Print JSON
         #[arg(long)]

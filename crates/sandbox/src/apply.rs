@@ -1,5 +1,6 @@
-//! Puts the measures that the table calls on in force: first everything but system calls, while the
-//! process has one thread; then the system call filter, on all threads.
+//! Puts the measures that the table calls on in force: first of all what keeps other processes out
+//! of this one's memory, before there is a table and before there is a secret; then everything but
+//! system calls, while the process has one thread; then the system call filter, on all threads.
 //!
 //! Invariant: `Ok` means that every measure of that step which the table calls on is in force.
 
@@ -47,6 +48,37 @@ impl std::error::Error for ApplyError {}
 
 type Step = fn() -> std::io::Result<()>;
 
+/// Keeps every process of this user out of this one's memory, before there is anything in it: the
+/// first act of a process that will hold a secret. `allowed` are the measures that the operator
+/// named.
+///
+/// # Errors
+/// [`ApplyError`] names the measure; the process must not go on. A tracer that is there already is
+/// one, whoever it is.
+pub fn shield(allowed: &[Measure]) -> Result<(), ApplyError> {
+    in_force(SHIELD, |measure| !allowed.contains(&measure))
+}
+
+/// In this order: who is not there when nobody can come any more is not there.
+const SHIELD: &[(Measure, Step)] = &[
+    (Measure::NotDumpable, kernel::forbid_dumps),
+    (Measure::CoreDumpsOff, kernel::forbid_core_files),
+    (Measure::PtraceRefused, kernel::refuse_tracer),
+];
+
+const EARLY: &[(Measure, Step)] = &[
+    (Measure::NoNewPrivileges, kernel::forbid_new_privileges),
+    (Measure::WriteXorExecute, kernel::refuse_executable_gain),
+    (Measure::MemoryLocked, kernel::lock_memory),
+];
+
+fn in_force(steps: &[(Measure, Step)], is_on: impl Fn(Measure) -> bool) -> Result<(), ApplyError> {
+    for (measure, step) in steps.iter().copied().filter(|(measure, _)| is_on(*measure)) {
+        step().map_err(|error| ApplyError { measure, reason: error.to_string() })?;
+    }
+    Ok(())
+}
+
 /// Puts everything but the system call filter in force. The process must have one thread.
 ///
 /// # Errors
@@ -54,17 +86,8 @@ type Step = fn() -> std::io::Result<()>;
 pub fn harden_early(plan: &Plan, table: &Table) -> Result<(), ApplyError> {
     one_thread()?;
     kernel::make_private_files();
-    let steps: [(Measure, Step); 5] = [
-        (Measure::NoNewPrivileges, kernel::forbid_new_privileges),
-        (Measure::NotDumpable, kernel::forbid_dumps),
-        (Measure::CoreDumpsOff, kernel::forbid_core_files),
-        (Measure::WriteXorExecute, kernel::refuse_executable_gain),
-        (Measure::MemoryLocked, kernel::lock_memory),
-    ];
-    for (measure, step) in steps {
-        if table.is_on(measure) {
-            step().map_err(|error| ApplyError { measure, reason: error.to_string() })?;
-        }
+    for steps in [SHIELD, EARLY] {
+        in_force(steps, |measure| table.is_on(measure))?;
     }
     let rules = Rules {
         version: kernel::landlock_version(),

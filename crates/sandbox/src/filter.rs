@@ -1,11 +1,12 @@
 //! The system call filters: what is not listed ends the process.
 //!
-//! Two filters, of which the stricter answer counts. The first answers `clone3` with "no such
-//! call": its flags lie in memory, where no filter sees them, and the C library then uses `clone`,
-//! whose flags can be judged. The second is the list.
+//! Some calls are answered with an error instead, each error in a filter of its own; of all filters
+//! the strictest answer counts. `clone3` does not exist: its flags lie in memory, where no filter
+//! sees them, and the C library then uses `clone`, whose flags can be judged. And the front may
+//! open no file: a library that looks for one in a rare moment is told so, and goes on.
 //!
-//! Invariants: no profile starts a program or a process; none makes or connects a socket; none
-//! makes memory executable; none reads another process.
+//! Invariants: no profile starts a program or a process; none makes or connects a socket, not even
+//! with the first bytes that it sends; none makes memory executable; none reads another process.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use crate::syscalls;
 pub enum Profile {
     /// Everything in one process: files of the home, and connections that its listeners accept.
     Whole,
-    /// The network's side: connections, and no way to change a file.
+    /// The network's side: connections, and no file.
     Front,
     /// The side of the keys: files of the home, the other side's socket, and connections to the
     /// administration's socket in the home, which listens already. It has no network listener.
@@ -30,10 +31,19 @@ pub enum Profile {
 
 /// Binds all threads of this process for good.
 pub(crate) fn enforce(profile: Profile) -> Result<(), String> {
-    for program in [without_clone3()?, list(profile)?] {
+    for program in programs(profile)? {
         seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+fn programs(profile: Profile) -> Result<Vec<BpfProgram>, String> {
+    let mut programs = vec![answered(&[libc::SYS_clone3], libc::ENOSYS)?];
+    if profile == Profile::Front {
+        programs.push(answered(syscalls::FIND_FILES, libc::EACCES)?);
+    }
+    programs.push(list(profile)?);
+    Ok(programs)
 }
 
 fn architecture() -> Result<TargetArch, String> {
@@ -50,28 +60,22 @@ fn compiled(
     filter.and_then(BpfProgram::try_from).map_err(|error| error.to_string())
 }
 
-fn without_clone3() -> Result<BpfProgram, String> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    let no_such_call = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    compiled(rules, SeccompAction::Allow, no_such_call)
+fn answered(calls: &[i64], error: libc::c_int) -> Result<BpfProgram, String> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    compiled(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()))
 }
 
 fn list(profile: Profile) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let groups: &[&[i64]] = match profile {
-        Profile::Whole => &[
+        Profile::Whole | Profile::Core => &[
             syscalls::BASE,
+            syscalls::FIND_FILES,
             syscalls::READ_FILES,
             syscalls::WRITE_FILES,
             syscalls::ACCEPT,
-            syscalls::NETWORK,
         ],
-        Profile::Front => {
-            &[syscalls::BASE, syscalls::READ_FILES, syscalls::ACCEPT, syscalls::NETWORK]
-        }
-        Profile::Core => {
-            &[syscalls::BASE, syscalls::READ_FILES, syscalls::WRITE_FILES, syscalls::ACCEPT]
-        }
+        Profile::Front => &[syscalls::BASE, syscalls::FIND_FILES, syscalls::ACCEPT],
     };
     for call in groups.iter().copied().flatten() {
         rules.insert(*call, Vec::new());
@@ -85,57 +89,67 @@ fn list(profile: Profile) -> Result<BpfProgram, String> {
 /// Calls that are allowed for some arguments only.
 fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
     let own_id = u64::from(std::process::id());
-    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-    let executable = masked(libc::PROT_EXEC);
+    let thread = libc::CLONE_THREAD;
     let mut rules = vec![
         // Threads, and no processes.
-        rule(libc::SYS_clone, 0, masked(libc::CLONE_THREAD), thread)?,
-        rule(libc::SYS_mmap, 2, executable.clone(), 0)?,
-        rule(libc::SYS_mprotect, 2, executable, 0)?,
+        rule(libc::SYS_clone, [Check::masked(0, thread, thread)])?,
+        rule(libc::SYS_mmap, [Check::masked(2, libc::PROT_EXEC, 0)])?,
+        rule(libc::SYS_mprotect, [Check::masked(2, libc::PROT_EXEC, 0)])?,
         // To itself: how a process aborts.
-        rule(libc::SYS_tgkill, 0, SeccompCmpOp::Eq, own_id)?,
+        rule(libc::SYS_tgkill, [Check::equal(0, own_id)])?,
         // Reading a limit, and not setting one.
-        wide_rule(libc::SYS_prlimit64, 2, 0)?,
+        rule(libc::SYS_prlimit64, [Check::null(2)])?,
+        // Along a connection that stands: to no address, and opening none on the way.
+        rule(libc::SYS_sendto, [Check::masked(3, !syscalls::SEND_FLAGS, 0), Check::null(4)])?,
+        // The end of what this side says. Ending the other direction would turn a listening
+        // socket into a fresh one.
+        rule(libc::SYS_shutdown, [Check::equal(1, number(libc::SHUT_WR))])?,
     ];
     for request in syscalls::IOCTLS {
-        rules.push(rule(libc::SYS_ioctl, 1, SeccompCmpOp::Eq, *request)?);
+        rules.push(rule(libc::SYS_ioctl, [Check::equal(1, *request)])?);
     }
     for option in syscalls::PRCTLS {
-        rules.push(rule(libc::SYS_prctl, 0, SeccompCmpOp::Eq, u64::from(option.unsigned_abs()))?);
+        rules.push(rule(libc::SYS_prctl, [Check::equal(0, number(*option))])?);
     }
-    if profile == Profile::Front {
-        // To read a file, in whatever way: neither written, nor made, nor cut short.
-        let changing = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
-        rules.push(rule(libc::SYS_openat, 2, masked(changing), 0)?);
+    if profile != Profile::Core {
+        let (level, option) = (number(libc::IPPROTO_TCP), number(libc::TCP_NODELAY));
+        let checks = [Check::equal(1, level), Check::equal(2, option)];
+        rules.push(rule(libc::SYS_setsockopt, checks)?);
     }
     Ok(rules)
 }
 
-fn masked(bits: libc::c_int) -> SeccompCmpOp {
-    SeccompCmpOp::MaskedEq(u64::from(bits.unsigned_abs()))
+/// What one argument, counted from 0, must be.
+struct Check(u8, SeccompCmpArgLen, SeccompCmpOp, u64);
+
+impl Check {
+    /// A number of 32 bits.
+    fn equal(argument: u8, value: u64) -> Self {
+        Self(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+    }
+
+    /// Of a number of 32 bits, those in `bits`.
+    fn masked(argument: u8, bits: libc::c_int, value: libc::c_int) -> Self {
+        let operator = SeccompCmpOp::MaskedEq(number(bits));
+        Self(argument, SeccompCmpArgLen::Dword, operator, number(value))
+    }
+
+    /// A pointer to nothing.
+    fn null(argument: u8) -> Self {
+        Self(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
+    }
 }
 
-fn rule(
-    call: i64,
-    argument: u8,
-    operator: SeccompCmpOp,
-    value: u64,
-) -> Result<(i64, SeccompRule), String> {
-    condition(call, argument, SeccompCmpArgLen::Dword, operator, value)
+/// The bits of a C number.
+fn number(value: libc::c_int) -> u64 {
+    u64::from(value.cast_unsigned())
 }
 
-fn wide_rule(call: i64, argument: u8, value: u64) -> Result<(i64, SeccompRule), String> {
-    condition(call, argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value)
-}
-
-fn condition(
-    call: i64,
-    argument: u8,
-    length: SeccompCmpArgLen,
-    operator: SeccompCmpOp,
-    value: u64,
-) -> Result<(i64, SeccompRule), String> {
-    let condition = SeccompCondition::new(argument, length, operator, value);
-    let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
+/// The call is allowed when all checks hold.
+fn rule<const N: usize>(call: i64, checks: [Check; N]) -> Result<(i64, SeccompRule), String> {
+    let conditions = checks.into_iter().map(|Check(argument, length, operator, value)| {
+        SeccompCondition::new(argument, length, operator, value)
+    });
+    let rule = conditions.collect::<Result<Vec<_>, _>>().and_then(SeccompRule::new);
     rule.map(|rule| (call, rule)).map_err(|error| error.to_string())
 }

@@ -97,10 +97,28 @@ pub(crate) fn lock_memory() -> io::Result<()> {
 /// Whether this process has CAP_IPC_LOCK in the machine's own user namespace's sense.
 fn may_lock_without_limit() -> bool {
     const CAP_IPC_LOCK: u64 = 1 << 14;
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    let effective = own_status("CapEff").ok();
+    let effective = effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok());
     effective.is_some_and(|set| set & CAP_IPC_LOCK != 0)
+}
+
+/// A line of `/proc/self/status`.
+fn own_status(name: &str) -> io::Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let line = lines.find(|(found, _)| *found == name);
+    let missing = || io::Error::other(format!("/proc/self/status has no {name}"));
+    line.map(|(_, value)| value.trim().to_owned()).ok_or_else(missing)
+}
+
+/// Nobody traces this process. Whoever began before it could not be traced goes on, and has all of
+/// its memory.
+pub(crate) fn refuse_tracer() -> io::Result<()> {
+    let tracer = own_status("TracerPid")?;
+    if tracer == "0" {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("process {tracer} traces this one already")))
 }
 
 /// The version of Landlock that the kernel speaks; 0 when it does not.

@@ -3,10 +3,11 @@
 //! The only crate with `unsafe`, and it knows nothing of chains, keys or HTTP. A process starts so:
 //!
 //! 1. [`clean_start`], first of all: the environment and inherited descriptors go.
-//! 2. [`Facts::gather`] asks the kernel, in a child process, what it can do.
-//! 3. [`judge`] makes a [`Table`] of that: each [`Measure`] is on, off and allowed, or missing.
-//! 4. [`harden_early`], while the process has one thread: everything but system calls.
-//! 5. [`restrict_syscalls`], once its threads run and its sockets are open.
+//! 2. [`shield`], before it reads a secret: other processes are kept out of its memory.
+//! 3. [`Facts::gather`] asks the kernel, in a child process, what it can do.
+//! 4. [`judge`] makes a [`Table`] of that: each [`Measure`] is on, off and allowed, or missing.
+//! 5. [`harden_early`], while the process has one thread: everything but system calls.
+//! 6. [`restrict_syscalls`], once its threads run and its sockets are open.
 //!
 //! # Invariants
 //! - A measure that the table calls on is in force when the step that applies it has returned `Ok`.
@@ -26,7 +27,7 @@ mod start;
 mod syscalls;
 mod table;
 
-pub use apply::{ApplyError, Plan, harden_early, restrict_syscalls};
+pub use apply::{ApplyError, Plan, harden_early, restrict_syscalls, shield};
 pub use facts::{Facts, Finding};
 pub use filter::Profile;
 pub use measure::{Measure, UnknownMeasure};

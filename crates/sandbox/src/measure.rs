@@ -136,7 +136,7 @@ impl Measure {
             Self::EmptyEnvironment | Self::TwoProcesses => {
                 "mount /proc, so that the program can start itself anew"
             }
-            Self::PtraceRefused => "run it as a user who is not root",
+            Self::PtraceRefused => "run it as a user who is not root, and without a debugger",
             Self::ClockSane => "set the clock (timedatectl set-ntp true), then start again",
         }
     }

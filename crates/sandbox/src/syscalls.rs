@@ -2,12 +2,13 @@
 //! by what the C library and the standard library do in rarer moments (abort, memory pressure,
 //! older and newer versions).
 //!
-//! Not on any list, on purpose: `socket`, `connect`, `bind`, `listen`, `execve`, `fork`, `ptrace`,
-//! `process_vm_readv`, `kill`, `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
+//! Not on any list, on purpose: `socket`, `connect`, `bind`, `listen`, `sendmsg` (its address lies
+//! in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
+//! `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
 
 /// Memory, threads, time, signals, events, and bytes on open descriptors.
 pub(crate) const BASE: &[i64] = &[
-    // Bytes.
+    // Bytes. `sendto` and `shutdown` are conditional.
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_write,
@@ -16,11 +17,7 @@ pub(crate) const BASE: &[i64] = &[
     libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_dup3,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
     libc::SYS_recvfrom,
-    libc::SYS_recvmsg,
-    libc::SYS_shutdown,
     libc::SYS_getsockopt,
     libc::SYS_getsockname,
     libc::SYS_getpeername,
@@ -93,21 +90,17 @@ pub(crate) const BASE: &[i64] = &[
     libc::SYS_time,
 ];
 
-/// Looking at files and reading them. `openat` is conditional.
-pub(crate) const READ_FILES: &[i64] = &[
+/// Finding files by their names.
+pub(crate) const FIND_FILES: &[i64] = &[
+    libc::SYS_openat,
     libc::SYS_newfstatat,
-    libc::SYS_fstat,
     libc::SYS_statx,
     libc::SYS_statfs,
-    libc::SYS_fstatfs,
-    libc::SYS_getdents64,
-    libc::SYS_lseek,
-    libc::SYS_pread64,
-    libc::SYS_preadv,
     libc::SYS_readlinkat,
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
-    libc::SYS_fadvise64,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_stat,
     #[cfg(target_arch = "x86_64")]
@@ -118,9 +111,19 @@ pub(crate) const READ_FILES: &[i64] = &[
     libc::SYS_readlink,
 ];
 
+/// Looking at open files and directories, and reading them.
+pub(crate) const READ_FILES: &[i64] = &[
+    libc::SYS_fstat,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents64,
+    libc::SYS_lseek,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_fadvise64,
+];
+
 /// Making, changing and removing files, durably and under a lock.
 pub(crate) const WRITE_FILES: &[i64] = &[
-    libc::SYS_openat,
     libc::SYS_pwrite64,
     libc::SYS_pwritev,
     libc::SYS_fsync,
@@ -154,8 +157,9 @@ pub(crate) const ACCEPT: &[i64] = &[
     libc::SYS_accept,
 ];
 
-/// Settings of connections that came over a network.
-pub(crate) const NETWORK: &[i64] = &[libc::SYS_setsockopt];
+/// How bytes may be sent: without a signal when the other end is gone, and without waiting. Not
+/// with `MSG_FASTOPEN`, which connects.
+pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
 /// Requests about open descriptors: whether one is a terminal and how wide, whether it waits, what
 /// is left to read.

@@ -11,6 +11,7 @@ use crate::{Done, Outcome, logging, output, unlock};
 
 pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     secure::start_clean(&arguments.allow_unhardened)?;
+    secure::shield(&arguments.allow_unhardened)?;
     logging::start(arguments.log_format);
     let secret = unlock::secret_of(home)?;
     let table = secure::table(home, &arguments.allow_unhardened)?;
@@ -36,6 +37,7 @@ fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
 
 /// The process that `run` starts for the network.
 pub(super) fn front(arguments: &FrontArguments) -> Done {
+    secure::shield(&arguments.allow_unhardened)?;
     logging::start(arguments.log_format);
     // The core has tried them on this machine, a moment ago.
     let table = Table::without(&arguments.allow_unhardened);

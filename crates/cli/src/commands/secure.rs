@@ -1,9 +1,9 @@
 //! Secure mode: what `palisade run` gives up before it serves, and `palisade secure check`, which
 //! shows it without starting.
 //!
-//! Order in `run`: a clean start → the table → sockets, and the front's process → everything but
-//! system calls, while there is one thread → files and threads → system calls. A missing measure
-//! ends the start with exit code 3.
+//! Order in `run`: a clean start → nobody looks into its memory → the unlock secret → the table →
+//! sockets, and the front's process → everything but system calls, while there is one thread →
+//! files and threads → system calls. A missing measure ends the start with exit code 3.
 
 use std::path::PathBuf;
 
@@ -68,6 +68,11 @@ pub(super) fn start_clean(allowed: &[Measure]) -> Result<(), Failure> {
              {error}; `palisade secure check` says what is missing"
         ))
     })
+}
+
+/// Keeps other processes out of this one's memory, before a secret is in it.
+pub(super) fn shield(allowed: &[Measure]) -> Result<(), Failure> {
+    palisade_sandbox::shield(allowed).map_err(|error| Failure::CouldNot(error.to_string()))
 }
 
 /// Tries all measures. A missing one ends the start, with the whole table in the log.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -136,4 +137,35 @@ fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
     let guard = Guard::start(command);
     assert_eq!(guard.sign(KEYS[0], &block(1, 1)).status, 200);
     assert!(guard.log().contains("RUNS AS ROOT"), "{}", guard.log());
+}
+
+/// A debugger that was there before the guard could refuse it stays attached to it.
+#[test]
+fn a_guard_that_is_traced_from_its_start_reads_no_secret_unless_that_is_allowed() {
+    let traced = |home: &TestHome, more: &[&str]| {
+        let run = home.run_command();
+        let mut command = Command::new("strace");
+        // The guard is the process that was started; the tracer is a child of its own.
+        command.args(["-D", "-q", "-e", "trace=none", "-o", "/dev/null"]);
+        command.arg(run.get_program()).args(run.get_args()).args(more);
+        command
+    };
+    let home = TestHome::with_keys(1);
+    let secret = home.path().join("unlock.secret");
+    let away = home.beside("unlock.secret");
+    fs::rename(&secret, &away).unwrap();
+    let Ok(output) = traced(&home, &[]).output() else {
+        eprintln!("!! SKIPPED: tracing a guard: there is no strace");
+        return;
+    };
+    // It does not come to miss its secret.
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("ptrace-refused") && said.contains("traces this one"), "{said}");
+    assert!(!said.contains("unlock"), "{said}");
+    fs::rename(&away, &secret).unwrap();
+    assert_eq!(traced(&home, &[]).output().unwrap().status.code(), Some(3));
+    let guard = Guard::start(traced(&home, &["--allow-unhardened=ptrace-refused"]));
+    assert_ne!(field(guard.id(), "TracerPid"), "0");
+    assert_eq!(guard.sign(KEYS[0], &block(1, 1)).status, 200);
 }

@@ -12,8 +12,10 @@ use palisade_sandbox::{Measure, Table};
 use tempfile::TempDir;
 
 use crate::role::{READY, Scene, say, skip};
+use crate::sockets::{self, Open};
 
 /// An attempt, the measures that refuse it, and whether only root may do it without measures.
+#[derive(Clone, Copy)]
 struct Attempt {
     name: &'static str,
     by: &'static [Measure],
@@ -43,6 +45,9 @@ const ATTEMPTS: &[Attempt] = &[
     attempt("raise-a-limit", SECCOMP),
 ];
 
+/// What the core must be able to do.
+const FRONT_ONLY: &[&str] = &["read-the-home", "write-the-home"];
+
 /// Attempts that fail in their own way where the kernel is built without the call, and so have no
 /// counterpart without measures.
 const CALLS: &[(&str, i64)] = &[
@@ -51,6 +56,9 @@ const CALLS: &[(&str, i64)] = &[
     ("keyctl", libc::SYS_keyctl),
     ("userfaultfd", libc::SYS_userfaultfd),
     ("setuid", libc::SYS_setuid),
+    ("listen", libc::SYS_listen),
+    ("connect", libc::SYS_connect),
+    ("sendmmsg", libc::SYS_sendmmsg),
     ("mount", libc::SYS_mount),
     ("unshare", libc::SYS_unshare),
     ("pidfd_open", libc::SYS_pidfd_open),
@@ -92,7 +100,8 @@ fn assert_refused(name: &str, output: &Output) {
 pub(crate) fn without_measures() {
     let stage = Stage::new();
     let is_root = running_as_root();
-    for attempt in ATTEMPTS {
+    let with_sockets = sockets::ATTEMPTS.iter().map(|name| attempt(name, SECCOMP));
+    for attempt in ATTEMPTS.iter().copied().chain(with_sockets) {
         if attempt.needs_root && !is_root {
             skip(attempt.name, "without measures only root may do it everywhere");
             continue;
@@ -108,7 +117,22 @@ pub(crate) fn whole() {
 }
 
 pub(crate) fn front() {
-    refuses_all("front", &["read-the-home", "write-the-home"]);
+    refuses_all("front", FRONT_ONLY);
+}
+
+pub(crate) fn front_without_landlock() {
+    let stage = Stage::new();
+    let profile = "front-but-landlock-files";
+    if !stage.scene(profile, "table").table().is_on(Measure::Seccomp) {
+        return skip("a front without Landlock", "the kernel lacks seccomp");
+    }
+    let by_landlock = ATTEMPTS.iter().filter(|attempt| attempt.by == FILES);
+    for name in by_landlock.map(|attempt| attempt.name).chain(FRONT_ONLY.iter().copied()) {
+        let output = stage.scene(profile, name).output();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let denied = format!("{READY}\nrefused: Permission denied (os error 13)\n");
+        assert_eq!(said, denied, "{name}: {output:?}");
+    }
 }
 
 pub(crate) fn core() {
@@ -128,8 +152,10 @@ fn refuses_all(profile: &str, more: &[&str]) {
     if !table.is_on(Measure::Seccomp) {
         return skip("single calls", "the kernel lacks seccomp");
     }
-    for (name, call) in CALLS {
-        let output = stage.scene(profile, &format!("call {call}")).output();
+    let calls = CALLS.iter().map(|(name, call)| (*name, format!("call {call}")));
+    let with_sockets = sockets::ATTEMPTS.iter().map(|name| (*name, (*name).to_owned()));
+    for (name, act) in calls.chain(with_sockets) {
+        let output = stage.scene(profile, &act).output();
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{name}: {output:?}");
     }
     for name in more {
@@ -151,10 +177,12 @@ fn running_as_root() -> bool {
 
 pub(crate) fn play(scene: &Scene) {
     let table: Table = scene.table();
+    let open = Open::new();
     scene.harden(&table);
     scene.restrict(&table);
     say(READY);
-    match attempt_to(scene) {
+    let attempted = open.attempt_to(&scene.act, &scene.detail);
+    match attempted.unwrap_or_else(|| attempt_to(scene)) {
         Ok(()) => say("did it"),
         Err(error) => say(&format!("refused: {error}")),
     }
@@ -196,7 +224,7 @@ fn attempt_to(scene: &Scene) -> io::Result<()> {
     }
 }
 
-fn checked(answer: i64) -> io::Result<()> {
+pub(crate) fn checked(answer: i64) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -16,6 +16,8 @@
 mod attempts;
 mod role;
 mod secrets;
+mod sockets;
+mod tracer;
 mod users;
 mod work;
 
@@ -30,10 +32,11 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 19] = [
         ("without_measures_every_attempt_succeeds", attempts::without_measures),
         ("whole_refuses_every_attempt", attempts::whole),
         ("front_refuses_every_attempt", attempts::front),
+        ("front_opens_no_file_even_without_landlock", attempts::front_without_landlock),
         ("core_refuses_every_attempt", attempts::core),
         ("a_crash_leaves_no_core_file", attempts::crash),
         ("whole_serves_files_threads_and_connections", work::whole),
@@ -45,6 +48,9 @@ fn main() -> ExitCode {
         ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),
         ("a_kernel_without_seccomp_is_found_out", users::no_seccomp),
         ("a_clean_start_drops_variables_and_descriptors", users::clean_start),
+        ("a_tracer_that_came_first_is_found_at_both_looks", tracer::found),
+        ("a_tracer_may_stay_where_that_is_allowed", tracer::allowed),
+        ("a_shielded_process_is_left_dumpable_where_that_is_allowed", tracer::dumpable),
         ("the_second_thread_is_too_late", users::second_thread),
     ];
     let tests = tests.into_iter().map(|(name, test)| {

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 
-use palisade_sandbox::{Facts, Plan, Profile, Table, harden_early, judge, restrict_syscalls};
+use palisade_sandbox::{
+    Facts, Measure, Plan, Profile, Table, harden_early, judge, restrict_syscalls,
+};
 
-use crate::{attempts, secrets, users, work};
+use crate::{attempts, secrets, tracer, users, work};
 
 /// The first argument of a process that plays a role.
 const PLAY: &str = "play-a-role";
@@ -16,7 +18,7 @@ pub(crate) const READY: &str = "ready";
 
 /// A role, and what it needs to know.
 pub(crate) struct Scene {
-    /// `none`, `whole`, `front` or `core`.
+    /// `none`, `whole`, `front` or `core`; `front-but-seccomp` leaves a measure off.
     pub(crate) profile: String,
     /// What to do.
     pub(crate) act: String,
@@ -48,13 +50,19 @@ impl Scene {
         self.command().stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    /// The measures that this machine has.
+    /// The measures that this machine has, and that are not left off.
     pub(crate) fn table(&self) -> Table {
-        judge(&Facts::gather(Some(&self.home)), &[])
+        let off: Vec<Measure> = self.named().1.parse().into_iter().collect();
+        judge(&Facts::gather(Some(&self.home)), &off)
+    }
+
+    /// The profile, and the measure that is left off.
+    fn named(&self) -> (&str, &str) {
+        self.profile.split_once("-but-").unwrap_or((&self.profile, ""))
     }
 
     fn profile(&self) -> Option<Profile> {
-        match self.profile.as_str() {
+        match self.named().0 {
             "whole" => Some(Profile::Whole),
             "front" => Some(Profile::Front),
             "core" => Some(Profile::Core),
@@ -92,6 +100,7 @@ pub(crate) fn play() -> Option<ExitCode> {
     match act.as_str() {
         act if act.starts_with("work") => work::play(&scene),
         act if act.starts_with("secret") => secrets::play(&scene),
+        act if act.starts_with("tracer") => tracer::play(&scene),
         act if act.starts_with("user") => users::play(&scene),
         _ => attempts::play(&scene),
     }
