@@ -6,7 +6,8 @@
 //! open no file: a library that looks for one in a rare moment is told so, and goes on.
 //!
 //! Invariants: no profile starts a program or a process; none makes or connects a socket, not even
-//! with the first bytes that it sends; none makes memory executable; none reads another process.
+//! with the first bytes that it sends; none makes memory executable; none reads another process or
+//! signals one.
 
 use std::collections::BTreeMap;
 
@@ -104,7 +105,16 @@ fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
         // The end of what this side says. Ending the other direction would turn a listening
         // socket into a fresh one.
         rule(libc::SYS_shutdown, [Check::equal(1, number(libc::SHUT_WR))])?,
+        // Waiting or not, but no signals.
+        rule(
+            libc::SYS_fcntl,
+            [Check::equal(1, number(libc::F_SETFL)), Check::masked(2, libc::O_ASYNC, 0)],
+        )?,
     ];
+    let locks = if profile == Profile::Front { &[] } else { syscalls::LOCKS };
+    for command in syscalls::FCNTLS.iter().chain(locks) {
+        rules.push(rule(libc::SYS_fcntl, [Check::equal(1, number(*command))])?);
+    }
     for request in syscalls::IOCTLS {
         rules.push(rule(libc::SYS_ioctl, [Check::equal(1, *request)])?);
     }

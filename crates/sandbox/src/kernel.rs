@@ -146,6 +146,12 @@ pub(crate) fn keep_on_exec(descriptor: i32) -> io::Result<()> {
     checked(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) }.into()).map(drop)
 }
 
+/// Whether this process has such a descriptor.
+pub(crate) fn is_open(descriptor: i32) -> bool {
+    // SAFETY: asks for the flags of a descriptor, or fails if there is none.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
+}
+
 /// The kernel ends this process after so many seconds.
 pub(crate) fn end_after(seconds: u32) {
     // SAFETY: takes a number; the default action of the signal ends the process.

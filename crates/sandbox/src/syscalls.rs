@@ -8,13 +8,12 @@
 
 /// Memory, threads, time, signals, events, and bytes on open descriptors.
 pub(crate) const BASE: &[i64] = &[
-    // Bytes. `sendto` and `shutdown` are conditional.
+    // Bytes. `fcntl`, `sendto` and `shutdown` are conditional.
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_dup3,
     libc::SYS_recvfrom,
@@ -165,6 +164,15 @@ pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWA
 /// is left to read.
 pub(crate) const IOCTLS: &[u64] =
     &[libc::TCGETS, libc::TIOCGWINSZ, libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX];
+
+/// Questions about open descriptors, and another descriptor of the same file. Not `F_SETOWN` and
+/// the like, by which the kernel signals any process; `F_SETFL` is conditional.
+pub(crate) const FCNTLS: &[libc::c_int] =
+    &[libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC];
+
+/// Locks on parts of open files, as the ledger has them.
+pub(crate) const LOCKS: &[libc::c_int] =
+    &[libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
 
 /// Names of threads, names of mappings (newer C libraries), and looking at what is in force.
 pub(crate) const PRCTLS: &[libc::c_int] = &[

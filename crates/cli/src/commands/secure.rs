@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use palisade_sandbox::{Facts, Measure, Plan, State, Table, clean_start, judge};
+use palisade_sandbox::{CleanStart, Facts, Measure, Plan, State, Table, clean_start, judge};
 use palisade_server::admin::MeasureRow;
 use palisade_server::home::Home;
 use palisade_server::named_files;
@@ -58,11 +58,12 @@ pub(super) fn run(home: &Home, command: SecureCommand) -> Done {
 /// Starts this program anew, without the environment and the descriptors of its starter. Comes
 /// before everything else.
 pub(super) fn start_clean(allowed: &[Measure]) -> Result<(), Failure> {
-    let wanted = [Measure::ClosedDescriptors, Measure::EmptyEnvironment];
-    if wanted.iter().all(|measure| allowed.contains(measure)) {
-        return Ok(());
-    }
-    clean_start(KEPT_VARIABLES).map_err(|error| {
+    let is_on = |measure| !allowed.contains(&measure);
+    let wanted = CleanStart {
+        variables: is_on(Measure::EmptyEnvironment).then_some(KEPT_VARIABLES),
+        closes_descriptors: is_on(Measure::ClosedDescriptors),
+    };
+    clean_start(wanted).map_err(|error| {
         Failure::CouldNot(format!(
             "the guard cannot start itself anew without its starter's environment and files: \
              {error}; `palisade secure check` says what is missing"

@@ -169,3 +169,16 @@ fn a_guard_that_is_traced_from_its_start_reads_no_secret_unless_that_is_allowed(
     assert_ne!(field(guard.id(), "TracerPid"), "0");
     assert_eq!(guard.sign(KEYS[0], &block(1, 1)).status, 200);
 }
+
+#[test]
+fn a_starter_that_claims_a_clean_start_does_not_get_one() {
+    let home = TestHome::with_keys(1);
+    let run = home.run_command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "PALISADE_CLEAN_START=$$ SECRET_OF_THE_STARTER=x exec \"$0\" \"$@\""]);
+    command.arg(run.get_program()).args(run.get_args());
+    let output = command.output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("left of the starter"), "{said}");
+}

@@ -228,7 +228,7 @@ pub(crate) fn checked(answer: i64) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn parent() -> libc::pid_t {
+pub(crate) fn parent() -> libc::pid_t {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::getppid() }
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 19] = [
+    let tests: [(&str, fn()); 21] = [
         ("without_measures_every_attempt_succeeds", attempts::without_measures),
         ("whole_refuses_every_attempt", attempts::whole),
         ("front_refuses_every_attempt", attempts::front),
@@ -48,6 +48,8 @@ fn main() -> ExitCode {
         ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),
         ("a_kernel_without_seccomp_is_found_out", users::no_seccomp),
         ("a_clean_start_drops_variables_and_descriptors", users::clean_start),
+        ("a_clean_start_can_be_of_one_of_both", users::half_clean_start),
+        ("a_starter_that_claims_a_clean_start_is_not_believed", users::claimed_clean_start),
         ("a_tracer_that_came_first_is_found_at_both_looks", tracer::found),
         ("a_tracer_may_stay_where_that_is_allowed", tracer::allowed),
         ("a_shielded_process_is_left_dumpable_where_that_is_allowed", tracer::dumpable),

@@ -1,5 +1,6 @@
 //! Ways to a connection that need neither a new socket nor `connect`: a listening socket that is
-//! made fresh again, and first bytes that connect on their way.
+//! made fresh again, and first bytes that connect on their way. And a way to a signal that needs no
+//! `kill`: bytes that arrive.
 //!
 //! The sockets are open before the measures, as a guard's are.
 
@@ -8,7 +9,7 @@ use std::mem::size_of;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use crate::attempts::checked;
+use crate::attempts::{checked, parent};
 
 /// Each ends the process under every profile.
 pub(crate) const ATTEMPTS: &[&str] = &[
@@ -19,6 +20,8 @@ pub(crate) const ATTEMPTS: &[&str] = &[
     "connect-with-the-first-message",
     "send-to-an-address",
     "switch-fast-open-on",
+    "let-the-kernel-signal-the-parent",
+    "switch-signals-on",
 ];
 
 /// What whoever breaks into a process finds open there.
@@ -56,6 +59,8 @@ impl Open {
             "connect-with-the-first-message" => first_message(self.fresh.as_raw_fd(), &to()),
             "send-to-an-address" => self.datagrams.send_to(b"x", detail).map(drop),
             "switch-fast-open-on" => switch_fast_open_on(self.fresh.as_raw_fd()),
+            "let-the-kernel-signal-the-parent" => set(&self.datagrams, libc::F_SETOWN, parent()),
+            "switch-signals-on" => set(&self.datagrams, libc::F_SETFL, libc::O_ASYNC),
             _ => return None,
         })
     }
@@ -64,6 +69,11 @@ impl Open {
 fn shut(socket: i32, how: libc::c_int) -> io::Result<()> {
     // SAFETY: takes numbers only.
     checked(unsafe { libc::shutdown(socket, how) }.into())
+}
+
+fn set(socket: &UdpSocket, command: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: both commands take a number.
+    checked(unsafe { libc::fcntl(socket.as_raw_fd(), command, value) }.into())
 }
 
 fn address(address: SocketAddr) -> libc::sockaddr_in {

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use palisade_sandbox::{Measure, Plan, State, harden_early};
+use palisade_sandbox::{CleanStart, Measure, Plan, State, harden_early};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::role::{READY, Scene, say, skip};
@@ -93,24 +93,51 @@ fn answer_no_such_call(calls: &str) {
     seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
 }
 
-pub(crate) fn clean_start() {
+/// What a process says that is started with a variable and a descriptor too many, by a shell that
+/// says this first.
+fn started_by(shell: &str, act: &str) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let inherited = File::open("/etc/passwd").unwrap();
     // SAFETY: clears a flag of our own descriptor, so that the child inherits it.
     let answer = unsafe { libc::fcntl(inherited.as_raw_fd(), libc::F_SETFD, 0) };
     assert_eq!(answer, 0);
     let descriptor = inherited.as_raw_fd().to_string();
-    let mut command =
-        Scene::new("none", "user-clean-start", directory.path(), descriptor).command();
-    command.env("SECRET_OF_THE_STARTER", "x").env("KEPT", "z");
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<&str> = said.lines().collect();
-    let [before, kept, names, open] = lines.as_slice() else { panic!("{output:?}") };
-    assert_eq!(*before, "process started");
-    assert_eq!(*kept, "KEPT=z");
-    assert_eq!(*names, "[\"KEPT\", \"PALISADE_CLEAN_START\"]");
-    assert_eq!(*open, "inherited descriptor is closed");
+    let player = Scene::new("none", act, directory.path(), descriptor).command();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} exec \"$0\" \"$@\"")]);
+    command.arg(player.get_program()).args(player.get_args()).env_clear();
+    let output = command.env("SECRET_OF_THE_STARTER", "x").env("KEPT", "z").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
+}
+
+const CLEAN: &str = "KEPT, PALISADE_CLEAN_START";
+
+pub(crate) fn clean_start() {
+    let said = started_by("", "user-clean-start");
+    assert_eq!(said, ["started", "started", CLEAN, "inherited descriptor is closed"]);
+}
+
+pub(crate) fn half_clean_start() {
+    let said = started_by("", "user-clean-start-of-variables");
+    assert_eq!(said, ["started", "started", CLEAN, "inherited descriptor is open"]);
+    let said = started_by("", "user-clean-start-of-descriptors");
+    assert_eq!(&said[..2], ["started", "started"]);
+    assert!(said[2].contains("SECRET_OF_THE_STARTER"), "{said:?}");
+    assert_eq!(said[3], "inherited descriptor is closed");
+    let said = started_by("", "user-clean-start-of-nothing");
+    assert!(said[1].contains("SECRET_OF_THE_STARTER"), "{said:?}");
+}
+
+pub(crate) fn claimed_clean_start() {
+    // Another process's mark means nothing, and its own does not make it clean.
+    let said = started_by("PALISADE_CLEAN_START=1", "user-clean-start");
+    assert_eq!(said, ["started", "started", CLEAN, "inherited descriptor is closed"]);
+    for act in ["user-clean-start-of-descriptors", "user-clean-start-of-variables"] {
+        let said = started_by("PALISADE_CLEAN_START=$$", act);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].contains("left of the starter"), "{said:?}");
+    }
 }
 
 pub(crate) fn second_thread() {
@@ -137,21 +164,29 @@ pub(crate) fn play(scene: &Scene) {
             say(&error.reason);
             waiting.thread().unpark();
         }
-        _ => {
-            // Only the first of the two processes has this variable.
-            if std::env::var_os("SECRET_OF_THE_STARTER").is_some() {
-                say("process started");
-            }
-            palisade_sandbox::clean_start(&["KEPT"]).unwrap();
-            say(&format!("KEPT={}", std::env::var("KEPT").unwrap()));
-            let mut names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
-            names.sort();
-            say(&format!("{names:?}"));
-            let descriptor: i32 = scene.detail.parse().unwrap();
-            // SAFETY: asks for the flags of a descriptor, or fails if there is none.
-            let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
-            let is = if flags < 0 { "closed" } else { "open" };
-            say(&format!("inherited descriptor is {is}"));
-        }
+        _ => play_clean_start(scene),
     }
+}
+
+fn play_clean_start(scene: &Scene) {
+    say("started");
+    let started = palisade_sandbox::clean_start(CleanStart {
+        variables: ["user-clean-start", "user-clean-start-of-variables"]
+            .contains(&scene.act.as_str())
+            .then_some(&["KEPT"]),
+        closes_descriptors: ["user-clean-start", "user-clean-start-of-descriptors"]
+            .contains(&scene.act.as_str()),
+    });
+    if let Err(error) = started {
+        return say(&error.to_string());
+    }
+    assert_eq!(std::env::var("KEPT").unwrap(), "z");
+    let mut names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    names.sort();
+    say(&names.join(", "));
+    let descriptor: i32 = scene.detail.parse().unwrap();
+    // SAFETY: asks for the flags of a descriptor, or fails if there is none.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    let is = if flags < 0 { "closed" } else { "open" };
+    say(&format!("inherited descriptor is {is}"));
 }
