@@ -84,6 +84,17 @@ pub(crate) fn no_seccomp() {
     assert!(reason.contains("not implemented"), "{reason}");
 }
 
+pub(crate) fn refused_rule() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = libc::SYS_landlock_add_rule.to_string();
+    let scene = Scene::new("none", "user-refused-rule", directory.path(), call);
+    if !scene.table().is_on(Measure::LandlockTcp) {
+        return skip("a port that the kernel does not take", "the kernel lacks landlock-tcp");
+    }
+    let output = scene.output();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "landlock-tcp\n", "{output:?}");
+}
+
 fn answer_no_such_call(calls: &str) {
     let calls = calls.split(' ').map(|call| (call.parse().unwrap(), Vec::new()));
     let no_such_call = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
@@ -154,6 +165,13 @@ pub(crate) fn play(scene: &Scene) {
             say(&serde_json::to_string(&scene.table()).unwrap());
         }
         "user-table" => say(&serde_json::to_string(&scene.table()).unwrap()),
+        "user-refused-rule" => {
+            let table = scene.table();
+            answer_no_such_call(&scene.detail);
+            // No file has a rule, and one port.
+            let plan = Plan { bind_ports: vec![0], ..Plan::default() };
+            say(harden_early(&plan, &table).unwrap_err().measure.name());
+        }
         "user-second-thread" => {
             let table = scene.table();
             assert!(table.measures.iter().any(|row| row.state == State::On));
