@@ -11,6 +11,8 @@ use landlock::{
     PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
+use crate::{ApplyError, Measure};
+
 /// The first version that can move a file between directories.
 pub(crate) const FILES_VERSION: i32 = 2;
 /// The first version that knows TCP.
@@ -33,37 +35,59 @@ pub(crate) struct Rules<'a> {
     pub(crate) scope: bool,
 }
 
-/// Binds this thread, and those that it starts, for good.
-pub(crate) fn enforce(rules: &Rules<'_>) -> Result<(), String> {
+impl Rules<'_> {
+    /// What fails when all of it fails: the first that is wanted.
+    fn first(&self) -> Measure {
+        match (self.files, self.ports) {
+            (Some(_), _) => Measure::LandlockFiles,
+            (None, Some(_)) => Measure::LandlockTcp,
+            (None, None) => Measure::LandlockScope,
+        }
+    }
+}
+
+fn failed(measure: Measure) -> impl Fn(landlock::RulesetError) -> ApplyError {
+    move |error| ApplyError { measure, reason: error.to_string() }
+}
+
+/// Binds this thread, and those that it starts, for good. An error names the rule that failed.
+pub(crate) fn enforce(rules: &Rules<'_>) -> Result<(), ApplyError> {
     let abi = ABI::from(rules.version.min(TESTED_VERSION));
+    let [files, tcp, scope] =
+        [Measure::LandlockFiles, Measure::LandlockTcp, Measure::LandlockScope];
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    let failed = |error: landlock::RulesetError| error.to_string();
     if rules.files.is_some() {
-        ruleset = ruleset.handle_access(AccessFs::from_all(abi)).map_err(failed)?;
+        ruleset = ruleset.handle_access(AccessFs::from_all(abi)).map_err(failed(files))?;
     }
     if rules.ports.is_some() {
-        ruleset = ruleset.handle_access(AccessNet::from_all(abi)).map_err(failed)?;
+        ruleset = ruleset.handle_access(AccessNet::from_all(abi)).map_err(failed(tcp))?;
     }
     if rules.scope {
-        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(failed)?;
+        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(failed(scope))?;
     }
-    let mut created = ruleset.create().map_err(failed)?;
+    let mut created = ruleset.create().map_err(failed(rules.first()))?;
     if let Some((read_write, read_only)) = rules.files {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         let everything = AccessFs::from_all(abi) & !AccessFs::Execute & !devices(abi);
         for (paths, access) in [(read_write, everything), (read_only, read)] {
             for path in paths {
-                created = created.add_rule(beneath(path, access, abi)?).map_err(failed)?;
+                let rule = beneath(path, access, abi);
+                let rule = rule.map_err(|reason| ApplyError { measure: files, reason })?;
+                created = created.add_rule(rule).map_err(failed(files))?;
             }
         }
     }
     for port in rules.ports.unwrap_or_default() {
-        created = created.add_rule(NetPort::new(*port, AccessNet::BindTcp)).map_err(failed)?;
+        let rule = NetPort::new(*port, AccessNet::BindTcp);
+        created = created.add_rule(rule).map_err(failed(tcp))?;
     }
-    let status = created.restrict_self().map_err(failed)?;
+    let status = created.restrict_self().map_err(failed(rules.first()))?;
     match status.ruleset {
         RulesetStatus::FullyEnforced => Ok(()),
-        other => Err(format!("the kernel enforces the rules only so far: {other:?}")),
+        other => Err(ApplyError {
+            measure: rules.first(),
+            reason: format!("the kernel enforces the rules only so far: {other:?}"),
+        }),
     }
 }
 

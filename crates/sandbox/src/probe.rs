@@ -22,8 +22,11 @@ use crate::{Backing, Facts, Finding, Measure, Profile, SecretPages, filter, kern
 /// The only argument of the process that tries the measures.
 pub const PROBE_ARGUMENT: &str = "probe-measures-and-exit";
 
-/// Longer than all probes together take on a slow machine, in seconds.
-const PATIENCE_S: u32 = 20;
+/// Longer than one probe takes on a slow machine, in seconds.
+const PROBE_PATIENCE_S: u32 = 10;
+
+/// Longer than all probes together take there, and one of them hangs.
+const PATIENCE_S: u32 = 30;
 
 /// 2026-01-01. No honest clock that this program meets is before it.
 const FIRST_YEAR_S: u64 = 1_767_225_600;
@@ -211,9 +214,13 @@ fn version_from(first: i32) -> Result<i32, String> {
     }
 }
 
+fn landlock(rules: &Rules<'_>) -> Result<(), String> {
+    paths::enforce(rules).map_err(|error| error.reason)
+}
+
 fn landlock_files() -> Tried {
     let version = version_from(paths::FILES_VERSION)?;
-    paths::enforce(&Rules { version, files: Some((&[], &[])), ..Rules::default() })?;
+    landlock(&Rules { version, files: Some((&[], &[])), ..Rules::default() })?;
     match File::open("/") {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Finding::Works),
         _ => Err("a directory outside of the rules could be opened".to_owned()),
@@ -222,7 +229,7 @@ fn landlock_files() -> Tried {
 
 fn landlock_tcp() -> Tried {
     let version = version_from(paths::TCP_VERSION)?;
-    paths::enforce(&Rules { version, ports: Some(&[]), ..Rules::default() })?;
+    landlock(&Rules { version, ports: Some(&[]), ..Rules::default() })?;
     match std::net::TcpStream::connect(("127.0.0.1", 9)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Finding::Works),
         _ => Err("a connection outside of the rules was not refused".to_owned()),
@@ -231,7 +238,7 @@ fn landlock_tcp() -> Tried {
 
 fn landlock_scope() -> Tried {
     let version = version_from(paths::SCOPE_VERSION)?;
-    paths::enforce(&Rules { version, scope: true, ..Rules::default() })?;
+    landlock(&Rules { version, scope: true, ..Rules::default() })?;
     Ok(Finding::Works)
 }
 
@@ -286,6 +293,8 @@ impl Child {
         // and has one thread. So no lock is held by a thread that the child does not have.
         match unsafe { libc::fork() } {
             0 => {
+                // An alarm is not inherited.
+                kernel::end_after(PROBE_PATIENCE_S);
                 work();
                 // SAFETY: ends the process without running what the parent registered.
                 unsafe { libc::_exit(0) }

@@ -11,6 +11,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -42,7 +43,7 @@ pub fn clean_start(wanted: CleanStart<'_>) -> io::Result<()> {
     let id = std::process::id().to_string();
     let sockets = handed_over(&id);
     let variables = match wanted.variables {
-        Some(kept) => strangers(&std::fs::read("/proc/self/environ")?, kept, &id),
+        Some(kept) => strangers(&environment()?, kept, &id),
         None => 0,
     };
     let descriptors = if wanted.closes_descriptors { left_open(&sockets)?.len() } else { 0 };
@@ -77,6 +78,19 @@ fn anew(variables: Option<&[&str]>) -> io::Result<Command> {
         command.env_clear().envs(kept);
     }
     Ok(command)
+}
+
+/// The environment as the kernel shows it, or, where the user may not read the program and so not
+/// this either, as the standard library does.
+fn environment() -> io::Result<Vec<u8>> {
+    match std::fs::read("/proc/self/environ") {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let entries = std::env::vars_os()
+                .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
+            Ok(entries.collect::<Vec<_>>().concat())
+        }
+        shown => shown,
+    }
 }
 
 /// How many entries of an environment are neither kept nor this process's own mark. An entry may be

@@ -1,10 +1,12 @@
 //! One process for each home.
 //!
 //! Invariants: the lock is the kernel's and goes with the process, however it ends; the file's
-//! content (the holder's process id) is only for people.
+//! content (the holder's process id) is only for people; what is locked and written to is a file of
+//! the home itself, and it is written to only by who holds the lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::{fmt, process};
 
@@ -61,9 +63,14 @@ impl HomeLock {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    // Whoever may put a link here must not choose a file that is cut short.
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let no_file = || io::Error::other(format!("{} is not a plain file: remove it", path.display()));
+    let file = options.open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => no_file(),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
 }
 
 fn sign(file: &mut File) -> io::Result<()> {

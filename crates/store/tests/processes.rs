@@ -335,3 +335,23 @@ fn a_full_disk_loses_nothing() {
     assert!(permits.iter().all(|(number, intent)| forbids_twin(&mut store, &key(*number), intent)));
     assert!(common::ask(&mut store, 1, proposal(1 << 40, 1)).is_ok(), "it goes on with room");
 }
+
+#[test]
+fn a_lock_that_is_no_file_of_the_home_is_refused_and_what_it_leads_to_is_left_alone() {
+    let home = new_home();
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::write(&elsewhere, "precious").unwrap();
+    let lock = home.path().join("lock");
+    std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+    let refused = || {
+        let error = HomeLock::acquire(home.path()).unwrap_err().to_string();
+        assert!(error.contains("not a plain file"), "{error}");
+    };
+    refused();
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "precious");
+    std::fs::remove_file(&lock).unwrap();
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    refused();
+    std::fs::remove_file(&lock).unwrap();
+    let _lock = HomeLock::acquire(home.path()).unwrap();
+}

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 21] = [
+    let tests: [(&str, fn()); 23] = [
         ("without_measures_every_attempt_succeeds", attempts::without_measures),
         ("whole_refuses_every_attempt", attempts::whole),
         ("front_refuses_every_attempt", attempts::front),
@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         ("a_user_who_is_not_root_has_all_measures", users::nobody),
         ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),
         ("a_kernel_without_seccomp_is_found_out", users::no_seccomp),
+        ("a_program_that_its_user_may_not_read_starts_clean_too", users::unreadable_program),
+        ("a_rule_that_the_kernel_refuses_is_named", users::refused_rule),
         ("a_clean_start_drops_variables_and_descriptors", users::clean_start),
         ("a_clean_start_can_be_of_one_of_both", users::half_clean_start),
         ("a_starter_that_claims_a_clean_start_is_not_believed", users::claimed_clean_start),

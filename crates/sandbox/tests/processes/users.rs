@@ -16,21 +16,37 @@ use crate::role::{READY, Scene, say, skip};
 /// No user on a usual machine; owns nothing.
 const NOBODY: u32 = 65_534;
 
-pub(crate) fn nobody() {
+/// A scene that another user than root plays, with a program of this mode.
+fn played_by_nobody(scene: &Scene, mode: u32) -> Command {
+    fs::set_permissions(&scene.home, fs::Permissions::from_mode(0o755)).unwrap();
     // SAFETY: takes nothing and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let scene = Scene::new("none", "user-table", directory.path(), "");
-    let mut command = scene.command();
-    if user == 0 {
-        // The test binary may lie where another user does not look.
-        let copy = directory.path().join("processes");
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        command = Command::new(copy);
-        command.args(arguments).uid(NOBODY).gid(NOBODY);
+    if unsafe { libc::geteuid() } != 0 {
+        return scene.command();
     }
+    // The test binary may lie where another user does not look.
+    let copy = scene.home.join("processes");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
+    let mut command = Command::new(copy);
+    command.args(scene.command().get_args()).uid(NOBODY).gid(NOBODY);
+    command
+}
+
+pub(crate) fn unreadable_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let scene = Scene::new("none", "user-clean-start", directory.path(), "1000");
+    let mut command = played_by_nobody(&scene, 0o711);
+    let output = command.env("SECRET_OF_THE_STARTER", "x").env("KEPT", "z").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = said.lines().collect();
+    let closed = "inherited descriptor is closed";
+    assert_eq!(lines, ["started", "started", CLEAN, closed], "{output:?}");
+}
+
+pub(crate) fn nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let scene = Scene::new("none", "user-table", directory.path(), "");
+    let mut command = played_by_nobody(&scene, 0o755);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let table: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -82,6 +98,17 @@ pub(crate) fn no_seccomp() {
     let (state, reason) = row(&table, Measure::Seccomp);
     assert_eq!(state, "missing", "{reason}");
     assert!(reason.contains("not implemented"), "{reason}");
+}
+
+pub(crate) fn refused_rule() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = libc::SYS_landlock_add_rule.to_string();
+    let scene = Scene::new("none", "user-refused-rule", directory.path(), call);
+    if !scene.table().is_on(Measure::LandlockTcp) {
+        return skip("a port that the kernel does not take", "the kernel lacks landlock-tcp");
+    }
+    let output = scene.output();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "landlock-tcp\n", "{output:?}");
 }
 
 fn answer_no_such_call(calls: &str) {
@@ -154,6 +181,13 @@ pub(crate) fn play(scene: &Scene) {
             say(&serde_json::to_string(&scene.table()).unwrap());
         }
         "user-table" => say(&serde_json::to_string(&scene.table()).unwrap()),
+        "user-refused-rule" => {
+            let table = scene.table();
+            answer_no_such_call(&scene.detail);
+            // No file has a rule, and one port.
+            let plan = Plan { bind_ports: vec![0], ..Plan::default() };
+            say(harden_early(&plan, &table).unwrap_err().measure.name());
+        }
         "user-second-thread" => {
             let table = scene.table();
             assert!(table.measures.iter().any(|row| row.state == State::On));
