@@ -36,8 +36,10 @@ export function check(evidence) {
     ...wasOutage(evidence),
     ...checks.signaturesHold(evidence),
     ...checks.nothingSlashable(evidence),
+    // Without an answer, or with the last one that the guard's network process gives when the
+    // process that signs was killed.
     ...checks.answersAre(evidence, ({ status, at }) =>
-      status === undefined ? killed.at <= at && at <= back.at : status === 200,
+      status === undefined || status === 503 ? killed.at <= at && at <= back.at : status === 200,
     ),
     ...checks.listed("memory", "after the restart", twins.failures),
     ...(twins.asked > 0 ? [] : [checks.failure("memory", "nothing to ask twins of")]),
