@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Stages;
 use super::setup::Setup;
 use super::signals::Signals;
 use super::sockets::Sockets;
-use super::{Stages, workers};
 use crate::home::HomeError;
 use crate::http::{BodyBudget, FrontMetrics, Shared, metrics_router, signing_router};
 use crate::link::message::GateEntry;
@@ -63,10 +63,10 @@ pub fn front(mut stages: impl Stages) -> Result<(), HomeError> {
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map_err(not_a_front)?;
     let stream = UnixStream::from(stream);
     let (setup, sockets) = Setup::receive(&stream).map_err(not_a_front)?;
-    let workers = workers();
     stages.one_thread()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+    // One thread: what it does for a request is little beside a signature, and waking others would
+    // cost more.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
