@@ -25,6 +25,7 @@ use palisade_protect::Digest;
 use palisade_store::{Creation, HomeLock, LockError, Store};
 
 use crate::config::{self, Config};
+use crate::home_access;
 
 /// The places of a home.
 #[derive(Clone, Debug)]
@@ -181,6 +182,7 @@ impl Home {
     /// [`HomeError`] when there is none, or another process has it.
     pub fn lock(&self) -> Result<HomeLock, HomeError> {
         self.must_exist()?;
+        home_access::must_be_closed_to_others(&self.0)?;
         HomeLock::acquire(&self.0).map_err(HomeError::InUse)
     }
 

@@ -20,6 +20,7 @@ pub mod credential;
 pub mod daemon;
 pub mod engine;
 pub mod home;
+mod home_access;
 pub mod http;
 pub mod link;
 mod listener;

@@ -37,6 +37,24 @@ fn a_second_process_on_one_home_is_refused_and_told_which_is_the_first() {
 }
 
 #[test]
+fn a_home_that_others_may_write_is_not_served() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = TestHome::with_keys(1);
+    let set = |mode| {
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for mode in [0o777, 0o720, 0o702] {
+        set(mode);
+        let (status, said) = refuses_to_start(&home);
+        assert_eq!(status, Some(3));
+        assert!(said.contains(&format!("has mode {mode:04o}")), "{said}");
+        assert!(said.contains("chmod 700"), "{said}");
+    }
+    set(0o750);
+    home.start();
+}
+
+#[test]
 fn an_address_in_use_is_told_with_what_to_do() {
     let home = TestHome::with_keys(1);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
