@@ -10,6 +10,9 @@ use super::codec::{LinkFault, decode};
 use crate::core::{ConsoleState, ErrorBody};
 use crate::policy::{Credential, Presented};
 
+const CANNOT_BE_WRITTEN: &[u8] =
+    br#"{"message":"the answer cannot be written; please report this","code":"internal-error"}"#;
+
 /// From the front to the core.
 #[derive(Serialize, Deserialize)]
 pub enum FromFront {
@@ -126,9 +129,9 @@ pub enum Question {
 }
 
 impl Question {
-    /// Whether it asks for signatures alone: then nothing is lost, and nothing left half done, when
-    /// it is taken back.
-    pub(crate) fn is_signing(&self) -> bool {
+    /// Whether it may be taken back while it is under way: its work ends with it, or is short and
+    /// leaves nothing half done.
+    pub(crate) fn can_be_taken_back(&self) -> bool {
         matches!(self, Self::Sign { .. } | Self::SignBatch { .. } | Self::Rpc { .. })
     }
 }
@@ -162,7 +165,8 @@ impl Reply {
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
             Ok(body) => Self::Json { status, body },
-            Err(_) => Self::NoContent,
+            // Never "carried out", which is what no content says.
+            Err(_) => Self::Json { status: 500, body: CANNOT_BE_WRITTEN.to_vec() },
         }
     }
 

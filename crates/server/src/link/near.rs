@@ -161,7 +161,7 @@ impl UnderWay {
             return Err(LinkFault::RepeatedId);
         }
         // What works on a thread of its own cannot be ended, and keeps its room until it has.
-        let can_end = question.is_signing();
+        let can_end = question.can_be_taken_back();
         let working = tokio::spawn(task.run(id, presented, question));
         self.tasks.insert(id, (working.abort_handle(), can_end));
         if self.swept_at.saturating_mul(2).max(256) < self.tasks.len() {
