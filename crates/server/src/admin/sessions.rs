@@ -210,7 +210,8 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
         let key = secret.public_key();
         let record = match &past {
             PreparedPast::History(records) => {
-                Some(session_history::record_of(records, chain, key_type, key.as_bytes())?)
+                let past = session_history::record_of(records, chain, key_type, key.as_bytes())?;
+                Some(not_before(past, present)?)
             }
             PreparedPast::Fresh if is_fresh(parts, &key, key_type)? => {
                 SubstrateRecord::fresh(chain, key_type)
@@ -235,6 +236,17 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
     };
     let (imported, duplicates) = (those(false), those(true));
     Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
+}
+
+/// A file can be older than the key's last use, and a seal's place is the present: a few slots are
+/// the price of not having to believe the file. For votes no clock tells the place.
+fn not_before(past: SubstrateRecord, present: Slot) -> Result<SubstrateRecord, AdminError> {
+    let SubstrateHistory::Seals(_) = past.history else { return Ok(past) };
+    let now = SubstrateRecord::from_now(past.chain, past.key_type, present).ok_or_else(no_rules)?;
+    match Record::Substrate(past).merge_stricter(Record::Substrate(now)) {
+        Ok(Record::Substrate(merged)) => Ok(merged),
+        _ => Err(no_rules()),
+    }
 }
 
 fn name(key_type: KeyType, public_key: &SessionPublicKey) -> SessionKeyName {
