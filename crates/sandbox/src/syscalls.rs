@@ -2,8 +2,8 @@
 //! by what the C library and the standard library do in rarer moments (abort, memory pressure,
 //! older and newer versions).
 //!
-//! Not on any list, on purpose: `socket`, `connect`, `bind`, `listen`, `sendmsg` (its address lies
-//! in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
+//! Not on any list, on purpose: `socket` and `connect` (a process that dials has them besides),
+//! `bind`, `listen`, `sendmsg` (its address lies in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
 //! `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
 
 /// Memory, threads, time, signals, events, and bytes on open descriptors.

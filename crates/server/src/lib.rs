@@ -10,6 +10,7 @@
 //!   queue and the drain each have a limit ([`config::Limits`]).
 //! - Bodies, passwords and secrets are never logged.
 
+mod address;
 pub mod admin;
 pub mod certificate;
 pub mod chains;
@@ -18,6 +19,7 @@ pub mod config_file;
 pub mod core;
 pub mod credential;
 pub mod daemon;
+mod dial;
 pub mod engine;
 pub mod home;
 mod home_access;
@@ -27,5 +29,6 @@ mod listener;
 mod log_budget;
 pub mod metrics;
 pub mod named_files;
+mod nodes;
 pub mod policy;
 mod tls;

@@ -101,8 +101,11 @@ fn a_wrong_credential_never_falls_back() {
     ])
     .unwrap();
     let who = |token: Option<&str>, certificate: Option<&str>| {
-        let presented =
-            Presented { token: token.map(digest), certificate: certificate.map(digest) };
+        let presented = Presented {
+            token: token.map(digest),
+            certificate: certificate.map(digest),
+            node: None,
+        };
         policy.recognise(&presented).map(|client| client.name.clone())
     };
     assert_eq!(who(None, None).as_deref(), Ok("anonymous"));
@@ -125,7 +128,7 @@ fn a_wrong_credential_never_falls_back() {
 #[test]
 fn a_token_is_no_certificate_of_the_same_digest() {
     let policy = Policy::new(vec![client("a", token("x"), &[], KeySet::All)]).unwrap();
-    let presented = Presented { certificate: Some(digest("x")), token: None };
+    let presented = Presented { certificate: Some(digest("x")), ..Presented::default() };
     assert_eq!(policy.recognise(&presented).err(), Some(NotRecognised::WrongCredential));
 }
 
@@ -173,7 +176,7 @@ proptest! {
         });
         let policy = Policy::new(clients.collect()).unwrap();
         let token = presented.map(|index| digest(&index.to_string()));
-        let recognised = policy.recognise(&Presented { certificate: None, token });
+        let recognised = policy.recognise(&Presented { token, ..Presented::default() });
         let line = presented.and_then(|index| lines.get(index));
         prop_assert_eq!(recognised.is_ok(), line.is_some());
         if let (Ok(client), Some((allow, keys))) = (recognised, line) {

@@ -32,11 +32,12 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 23] = [
+    let tests: [(&str, fn()); 24] = [
         ("without_measures_every_attempt_succeeds", attempts::without_measures),
         ("whole_refuses_every_attempt", attempts::whole),
         ("front_refuses_every_attempt", attempts::front),
         ("front_opens_no_file_even_without_landlock", attempts::front_without_landlock),
+        ("a_front_that_dials_reaches_its_port_and_nothing_more", attempts::dialling_front),
         ("core_refuses_every_attempt", attempts::core),
         ("a_crash_leaves_no_core_file", attempts::crash),
         ("whole_serves_files_threads_and_connections", work::whole),

@@ -27,11 +27,11 @@ pub(crate) use rpc::instead as rpc_instead;
 pub use watching::{ConsoleState, DecisionRow};
 
 use crate::admin::Administrator;
-use crate::config::Listen;
+use crate::config::Config;
 use crate::engine::Engine;
 use crate::home::Home;
 use crate::link::message::{GateEntry, Question, Reply};
-use crate::policy::{Client, Presented};
+use crate::policy::{Client, NotRecognised, Presented};
 use readiness::ReadinessProbe;
 
 /// Everything that answers questions. Shared by all of them.
@@ -44,16 +44,17 @@ pub struct Core {
 }
 
 impl Core {
-    /// For an opened home, and the listener that is open with its certificates.
+    /// For an opened home, and the configuration that its listener and its nodes were opened by, with
+    /// their certificates.
     #[must_use]
     pub fn new(
         home: &Home,
-        listen: Listen,
+        config: &Config,
         engine: Arc<Engine>,
         administrator: Arc<Administrator>,
         certificates: Expiry,
     ) -> Self {
-        let reloader = Arc::new(Reloader::new(home, listen, Arc::clone(&engine)));
+        let reloader = Arc::new(Reloader::new(home, config, Arc::clone(&engine)));
         let readiness = ReadinessProbe::new(
             Arc::clone(&engine),
             Arc::clone(&administrator),
@@ -106,6 +107,11 @@ impl Core {
             Question::Readiness => Reply::Missing(self.readiness.missing().await),
             Question::Metrics => watching::metrics(self).await,
             Question::Console => watching::console(self).await,
+            // A node is at the other end of a WebSocket at /rpc, and of nothing else. A front that is
+            // not broken into never says so.
+            question if presented.node.is_some() && !matches!(question, Question::Rpc { .. }) => {
+                reply::of_stranger(NotRecognised::WrongCredential)
+            }
             question => {
                 let policy = self.engine.policy();
                 match policy.recognise(presented) {

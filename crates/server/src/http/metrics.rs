@@ -1,6 +1,7 @@
 //! The front's own series: connections and answers.
 //!
-//! Invariant: label values come from closed lists, never from a request.
+//! Invariant: label values come from closed lists or from the operator's configuration, never from
+//! a request.
 
 use std::sync::Arc;
 
@@ -15,30 +16,90 @@ struct StatusLabel {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NodeLabel {
+    node: String,
+}
+
 /// All series of one front.
 #[derive(Clone)]
 pub(crate) struct FrontMetrics {
     registry: Arc<Registry>,
     responses: Family<StatusLabel, Counter>,
     connections: Gauge,
+    nodes: Family<NodeLabel, Gauge>,
+    node_connections: Family<NodeLabel, Counter>,
+    node_failures: Family<NodeLabel, Counter>,
 }
 
 impl FrontMetrics {
     /// All series, at zero.
     pub(crate) fn new() -> Self {
-        let (responses, connections) = (Family::default(), Gauge::default());
+        let mut metrics = Self {
+            registry: Arc::default(),
+            responses: Family::default(),
+            connections: Gauge::default(),
+            nodes: Family::default(),
+            node_connections: Family::default(),
+            node_failures: Family::default(),
+        };
         let mut registry = Registry::with_prefix("palisade");
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
         registry.register(
             "http_responses",
             "Answers of the signing listener, by status code",
-            Family::clone(&responses),
+            self.responses.clone(),
         );
         registry.register(
             "connections",
             "Open connections of the signing listener",
-            Gauge::clone(&connections),
+            self.connections.clone(),
         );
-        Self { registry: Arc::new(registry), responses, connections }
+        registry.register(
+            "node_connected",
+            "1 while a node that the guard dials is connected",
+            self.nodes.clone(),
+        );
+        registry.register(
+            "node_connections",
+            "Connections to a node that came up",
+            self.node_connections.clone(),
+        );
+        registry.register(
+            "node_failures",
+            "Attempts to connect to a node that failed",
+            self.node_failures.clone(),
+        );
+    }
+
+    /// A node that is dialled: its series are there from the start.
+    pub(crate) fn has_node(&self, node: &str) {
+        let label = NodeLabel { node: node.to_owned() };
+        self.nodes.get_or_create(&label).set(0);
+        drop(self.node_connections.get_or_create(&label));
+        drop(self.node_failures.get_or_create(&label));
+    }
+
+    /// A connection to a node came up.
+    pub(crate) fn node_is_up(&self, node: &str) {
+        let label = NodeLabel { node: node.to_owned() };
+        self.nodes.get_or_create(&label).set(1);
+        self.node_connections.get_or_create(&label).inc();
+    }
+
+    /// The connection to a node has ended.
+    pub(crate) fn node_is_down(&self, node: &str) {
+        self.nodes.get_or_create(&NodeLabel { node: node.to_owned() }).set(0);
+    }
+
+    /// An attempt to connect to a node failed.
+    pub(crate) fn node_failed(&self, node: &str) {
+        self.node_failures.get_or_create(&NodeLabel { node: node.to_owned() }).inc();
     }
 
     /// One answer of the signing listener.

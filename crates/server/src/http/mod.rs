@@ -26,7 +26,9 @@ use tokio::sync::watch;
 pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub(crate) use metrics::FrontMetrics;
+pub(crate) use rpc_socket::{Ended, Pace, Session};
 
+use crate::dial::NodeStates;
 use crate::link::CoreHandle;
 use crate::link::message::{GateEntry, Question};
 
@@ -45,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) max_body_bytes: usize,
     /// What all bodies that are held at a time may take.
     pub(crate) body_budget: BodyBudget,
+    /// The nodes that the guard dials.
+    pub(crate) nodes: NodeStates,
     /// Accepted `Host` headers; empty accepts all.
     pub(crate) allowed_hosts: Arc<Vec<String>>,
 }

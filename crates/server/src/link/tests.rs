@@ -18,6 +18,7 @@ use super::codec::{LinkFault, decode, encode};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
 use super::{Limits, serve};
 use crate::admin::{Administrator, Past, Request};
+use crate::config_file;
 use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
 use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
@@ -30,6 +31,18 @@ const LIMITS: Limits = Limits { max_body_bytes: 1 << 20, questions: 4 };
 const SECRET: &str = "0x25295f0d1d592a90b333e26e85149708208e9f8e8bc18f6c77bd62f8ad7a6866";
 const KEY: &str = "0xa99a76ed7796f7be22d5b7e85deeb7c5677e88e511e0b337\
                    618f8c4eb61349b4bf2d153f649f7b53359fe8b94a38e44c";
+
+const NODE: &str = r#"
+[[node]]
+name = "validator"
+url = "ws://127.0.0.1:9955"
+token_file = "node-token.txt"
+
+[[client]]
+name = "the-node"
+node = "validator"
+allow = ["session-duties"]
+"#;
 
 /// A core, and the stream of a front that this test plays.
 struct Played {
@@ -50,6 +63,7 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
         unlock: NewUnlock::Generate,
     };
     home.create(&new).unwrap();
+    config_file::append(&home.config_path(), NODE).unwrap();
     let opened = home.open(&UnlockSecret::from_file(&home.unlock_path()).unwrap()).unwrap();
     let policy = opened.config.policy(home.path()).unwrap();
     let keychain = Keychain::new(opened.vault.load_ring().unwrap());
@@ -60,9 +74,8 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let administrator = Administrator::new(ledger.clone(), opened.vault, Arc::clone(&engine));
     let secrets = vec![SECRET.to_owned().into()];
     administrator.execute(Request::KeysImport { secrets, past: Past::Fresh }).unwrap();
-    let certificates = Expiry::of(None).unwrap();
-    let core =
-        Core::new(&home, opened.config.listen, engine, Arc::new(administrator), certificates);
+    let certificates = Expiry::of(None, &[]).unwrap();
+    let core = Core::new(&home, &opened.config, engine, Arc::new(administrator), certificates);
     (core, ledger, thread)
 }
 
@@ -152,7 +165,7 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
     let mut played = play();
     played.send(&ask(1, Question::PublicKeys)).await;
     assert_eq!(status(&played.answer().await.1), 200);
-    let presented = Presented { certificate: None, token: Some(Fingerprint([7; 32])) };
+    let presented = Presented { token: Some(Fingerprint([7; 32])), ..Presented::default() };
     played.send(&FromFront::Ask { id: 2, presented, question: Question::PublicKeys }).await;
     let (id, reply) = played.answer().await;
     assert_eq!((id, status(&reply)), (2, 401));
@@ -161,17 +174,54 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
     assert_eq!(status(&played.answer().await.1), 401);
 }
 
+/// A front that was broken into may say at any time that a node asks: it has what the policy gives
+/// this node, over `/rpc`, and what it says besides gives it nothing more.
+#[tokio::test]
+async fn a_front_that_speaks_for_a_node_has_that_nodes_rights_and_no_others() {
+    let mut played = play();
+    let call = |method: &str| {
+        let params = serde_json::json!({ "keyType": "babe" });
+        let call = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method,
+            "params": params });
+        Question::Rpc { body: call.to_string().into_bytes() }
+    };
+    let node = Presented::by_node("validator");
+    for (presented, question, expected) in [
+        (node.clone(), call("palisade_publicKeys"), 200),
+        (Presented::by_node("another"), call("palisade_publicKeys"), 401),
+        (node.clone(), Question::PublicKeys, 401),
+        (node.clone(), Question::Keystores, 401),
+        (node.clone(), Question::Reload, 401),
+        (node.clone(), registration(), 401),
+    ] {
+        played.send(&FromFront::Ask { id: 1, presented, question }).await;
+        assert_eq!(status(&played.answer().await.1), expected);
+    }
+    let manager = played.gate.iter().find(|entry| entry.name == "key-manager").unwrap();
+    let Credential::Token(token) = manager.credential.clone() else { panic!() };
+    for presented in [node.clone(), Presented { token: Some(token), ..node }] {
+        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1,
+            "method": "palisade_provePossession",
+            "params": { "publicKey": "0x00", "owner": "0x00" } });
+        let question = Question::Rpc { body: body.to_string().into_bytes() };
+        played.send(&FromFront::Ask { id: 1, presented, question }).await;
+        let Reply::Json { body, .. } = played.answer().await.1 else { panic!() };
+        assert!(String::from_utf8(body).unwrap().contains("policy-denied"));
+    }
+}
+
 #[tokio::test]
 async fn what_the_front_was_told_of_clients_makes_it_none_of_them() {
     let mut played = play();
     let digests = played.gate.iter().filter_map(|entry| match &entry.credential {
         Credential::Token(digest) | Credential::Certificate(digest) => Some(digest.clone()),
-        Credential::Anonymous => None,
+        Credential::Anonymous | Credential::Node(_) => None,
     });
     let digests: Vec<Fingerprint> = digests.collect();
     assert!(!digests.is_empty(), "a new home has a client with a token");
     for (id, digest) in (0..).zip(digests) {
-        let presented = Presented { certificate: Some(digest.clone()), token: Some(digest) };
+        let presented =
+            Presented { certificate: Some(digest.clone()), token: Some(digest), node: None };
         played.send(&FromFront::Ask { id, presented, question: Question::Keystores }).await;
         assert_eq!(status(&played.answer().await.1), 401);
     }
@@ -329,7 +379,7 @@ fn questions() -> impl Strategy<Value = Question> {
 proptest! {
     #[test]
     fn a_question_crosses_unchanged(id: u64, token: Option<[u8; 32]>, question in questions()) {
-        let presented = Presented { certificate: None, token: token.map(Fingerprint) };
+        let presented = Presented { token: token.map(Fingerprint), ..Presented::default() };
         let sent = FromFront::Ask { id, presented: presented.clone(), question };
         let frame = encode(&sent).unwrap();
         let FromFront::Ask { id: id_2, presented: presented_2, question } = decode(&frame).unwrap()
