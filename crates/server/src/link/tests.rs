@@ -179,16 +179,15 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
 #[tokio::test]
 async fn a_front_that_speaks_for_a_node_has_that_nodes_rights_and_no_others() {
     let mut played = play();
-    let call = |method: &str| {
-        let params = serde_json::json!({ "keyType": "babe" });
-        let call = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method,
-            "params": params });
+    let keys = || {
+        let call = serde_json::json!({ "jsonrpc": "2.0", "id": 1,
+            "method": "palisade_publicKeys", "params": { "keyType": "babe" } });
         Question::Rpc { body: call.to_string().into_bytes() }
     };
     let node = Presented::by_node("validator");
     for (presented, question, expected) in [
-        (node.clone(), call("palisade_publicKeys"), 200),
-        (Presented::by_node("another"), call("palisade_publicKeys"), 401),
+        (node.clone(), keys(), 200),
+        (Presented::by_node("another"), keys(), 401),
         (node.clone(), Question::PublicKeys, 401),
         (node.clone(), Question::Keystores, 401),
         (node.clone(), Question::Reload, 401),
@@ -201,12 +200,12 @@ async fn a_front_that_speaks_for_a_node_has_that_nodes_rights_and_no_others() {
     let Credential::Token(token) = manager.credential.clone() else { panic!() };
     for presented in [node.clone(), Presented { token: Some(token), ..node }] {
         let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1,
-            "method": "palisade_provePossession",
-            "params": { "publicKey": "0x00", "owner": "0x00" } });
+            "method": "palisade_generateSessionKeys", "params": { "keyTypes": ["babe"] } });
         let question = Question::Rpc { body: body.to_string().into_bytes() };
         played.send(&FromFront::Ask { id: 1, presented, question }).await;
         let Reply::Json { body, .. } = played.answer().await.1 else { panic!() };
-        assert!(String::from_utf8(body).unwrap().contains("policy-denied"));
+        let body = String::from_utf8(body).unwrap();
+        assert!(body.contains("policy-denied"), "{body}");
     }
 }
 
