@@ -19,6 +19,8 @@ mod bad_input;
 mod bounds;
 mod clients;
 mod contract;
+mod dialled_nodes;
+mod dialled_over_tls;
 mod hardening;
 mod key_manager;
 mod openapi;

@@ -1,0 +1,1 @@
+//! Nodes over TLS, with what `palisade tls` makes.
