@@ -53,11 +53,11 @@ pub struct NodeTls {
 }
 
 /// Where a node is.
-pub(crate) struct Place {
+struct Place {
     /// Its address and port.
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     /// Whether it speaks TLS.
-    pub(crate) has_tls: bool,
+    has_tls: bool,
 }
 
 /// A node to dial, with its files read: what a front needs.
@@ -71,11 +71,19 @@ pub(crate) struct Destination {
 }
 
 impl NodeEntry {
+    /// Its address and port, when all that can be said without its files is right.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what is wrong, and what would be right.
+    pub fn address(&self) -> Result<SocketAddr, ConfigError> {
+        self.place().map(|place| place.address)
+    }
+
     /// Checks all that can be said without its files.
     ///
     /// # Errors
     /// [`ConfigError`] says what is wrong, and what would be right.
-    pub(crate) fn place(&self) -> Result<Place, ConfigError> {
+    fn place(&self) -> Result<Place, ConfigError> {
         let fail = |why: &str| self.fails(why);
         let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if self.name.is_empty() || 64 < self.name.len() || !self.name.bytes().all(is_word) {
@@ -140,7 +148,7 @@ impl NodeEntry {
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong with it.
     pub(crate) fn destination(&self, home: &Path) -> Result<Destination, ConfigError> {
-        let Place { address, .. } = self.place()?;
+        let address = self.address()?;
         let token = self.token_file.as_ref().map(|file| read_token(&home.join(file)));
         let token = token.transpose().map_err(|why| self.fails(&why))?;
         if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
@@ -162,7 +170,7 @@ impl NodeEntry {
     ///
     /// # Errors
     /// Why not.
-    pub(crate) fn check_allowed(&self, operation: Operation) -> Result<(), String> {
+    pub fn check_allowed(&self, operation: Operation) -> Result<(), String> {
         match operation {
             Operation::SessionDuties => Ok(()),
             Operation::KeyManagement if self.tls.is_some() => Ok(()),

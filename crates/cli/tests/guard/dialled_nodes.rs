@@ -300,9 +300,9 @@ fn the_table_of_measures_says_that_the_front_may_connect() {
     let says = |row: &&Value| row["reason"].as_str().unwrap().contains("but the front's");
     assert_eq!(before.iter().filter(says).count(), 0);
     let changed: Vec<_> = after.iter().filter(says).map(|row| row["measure"].clone()).collect();
-    let dialling = ["landlock-tcp", "seccomp"];
-    let on = |measure: &&str| before.iter().any(|row| row["measure"] == **measure);
-    assert_eq!(changed, dialling.iter().filter(on).collect::<Vec<_>>());
+    let is_on = |measure: &&str| before.iter().any(|row| row["measure"] == **measure);
+    let expected: Vec<_> = ["landlock-tcp", "seccomp"].into_iter().filter(is_on).collect();
+    assert_eq!(changed, expected);
 }
 
 #[test]
