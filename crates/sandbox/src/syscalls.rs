@@ -3,8 +3,9 @@
 //! older and newer versions).
 //!
 //! Not on any list, on purpose: `socket` and `connect` (a process that dials has them besides),
-//! `bind`, `listen`, `sendmsg` (its address lies in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
-//! `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
+//! `bind`, `listen`, `sendmsg` (its address lies in memory, where no filter sees it), `execve`,
+//! `fork`, `ptrace`, `process_vm_readv`, `kill`, `mount`, `bpf`, `io_uring_*`, `keyctl`,
+//! `userfaultfd`, `setuid`.
 
 /// Memory, threads, time, signals, events, and bytes on open descriptors.
 pub(crate) const BASE: &[i64] = &[

@@ -132,8 +132,8 @@ impl HasCredential for GateEntry {
     }
 }
 
-/// Who of `known` is this? A token counts before a certificate, a certificate before nothing; at the
-/// other end of a connection that the guard opened there is its node and nobody else.
+/// Who of `known` is this? A token counts before a certificate, a certificate before nothing; at
+/// the other end of a connection that the guard opened there is its node and nobody else.
 pub(crate) fn recognise<'a, C: HasCredential>(
     known: &'a [C],
     presented: &Presented,

@@ -136,8 +136,8 @@ impl NodeEntry {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let address = host.parse().map_err(|_| {
             self.fails(&format!(
-                "{host:?} is no IP address, and a guard in secure mode looks up no names. Write the \
-                 node's address; the name in its certificate goes into [node.tls] server_name"
+                "{host:?} is no IP address, and a guard in secure mode looks up no names. Write \
+                 the node's address; the name in its certificate goes into [node.tls] server_name"
             ))
         })?;
         Ok(Place { address: SocketAddr::new(address, port), has_tls })

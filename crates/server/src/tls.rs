@@ -2,8 +2,8 @@
 //! the nodes that the guard dials.
 //!
 //! Invariants: no version below 1.3; a certificate of either side counts only after its chain was
-//! verified, by the configured authorities and no others; a client's identity is the SHA-256 of the leaf's DER form; whoever serves gets the files' contents and
-//! opens no file.
+//! verified, by the configured authorities and no others; a client's identity is the SHA-256 of the
+//! leaf's DER form; whoever serves gets the files' contents and opens no file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

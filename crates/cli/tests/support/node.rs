@@ -90,7 +90,7 @@ pub fn shake_hands<S: Read + Write>(stream: S) -> Option<WebSocket<S>> {
     tungstenite::accept_hdr(stream, check).ok()
 }
 
-/// Has the guard of this home dial a node over `ws://`, as a client that may ask for session duties.
+/// Has the guard of this home dial a node over `ws://`, which may ask for session duties.
 pub fn dial(home: &TestHome, name: &str, node: SocketAddr) {
     std::fs::write(home.path().join("node-token.txt"), TOKEN).unwrap();
     home.add_config(&format!(

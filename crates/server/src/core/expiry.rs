@@ -1,11 +1,10 @@
 //! How long the certificates of `[listen.tls]` and of the nodes are still valid: in metrics, in
 //! readiness, in the log.
 //!
-//! Invariants: an expired certificate that the guard shows is "not ready", because clients and nodes
-//! refuse it; an
-//! authority's is a warning only, because rustls takes an authority for what it is without looking
-//! at its dates. Dates are those of the files that the listener opened, not of files that were
-//! changed since.
+//! Invariants: an expired certificate that the guard shows is "not ready", because clients and
+//! nodes refuse it; an authority's is a warning only, because rustls takes an authority for what it
+//! is without looking at its dates. Dates are those of the files that were read at the start, and
+//! not of files that were changed since.
 
 use std::time::{Duration, SystemTime};
 

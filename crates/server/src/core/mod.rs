@@ -44,8 +44,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// For an opened home, and the configuration that its listener and its nodes were opened by, with
-    /// their certificates.
+    /// For an opened home, and the configuration of its listener and nodes, with the certificates
+    /// that are shown there.
     #[must_use]
     pub fn new(
         home: &Home,
@@ -107,8 +107,8 @@ impl Core {
             Question::Readiness => Reply::Missing(self.readiness.missing().await),
             Question::Metrics => watching::metrics(self).await,
             Question::Console => watching::console(self).await,
-            // A node is at the other end of a WebSocket at /rpc, and of nothing else. A front that is
-            // not broken into never says so.
+            // A node is at the other end of a WebSocket, and of nothing else; only a front that was
+            // broken into says so.
             question if presented.node.is_some() && !matches!(question, Question::Rpc { .. }) => {
                 reply::of_stranger(NotRecognised::WrongCredential)
             }

@@ -139,7 +139,7 @@ fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
     Ok(Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers })
 }
 
-/// What the front needs to serve. What it would refuse is refused here, where the operator reads it.
+/// What the front needs to serve. What it would refuse is refused here, where it is read.
 fn setup(home: &Home, config: &Config, policy: &Policy) -> Result<Setup, ConfigError> {
     let tls = config.listen.tls.as_ref().filter(|_| config.listen.address.0.is_some());
     let tls = tls.map(|tls| TlsFiles::read(home.path(), tls));

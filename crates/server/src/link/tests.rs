@@ -1,6 +1,8 @@
 //! A front that has been broken into, against a real core on a real home.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod node;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -32,18 +34,6 @@ const SECRET: &str = "0x25295f0d1d592a90b333e26e85149708208e9f8e8bc18f6c77bd62f8
 const KEY: &str = "0xa99a76ed7796f7be22d5b7e85deeb7c5677e88e511e0b337\
                    618f8c4eb61349b4bf2d153f649f7b53359fe8b94a38e44c";
 
-const NODE: &str = r#"
-[[node]]
-name = "validator"
-url = "ws://127.0.0.1:9955"
-token_file = "node-token.txt"
-
-[[client]]
-name = "the-node"
-node = "validator"
-allow = ["session-duties"]
-"#;
-
 /// A core, and the stream of a front that this test plays.
 struct Played {
     gate: Vec<GateEntry>,
@@ -63,7 +53,7 @@ fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
         unlock: NewUnlock::Generate,
     };
     home.create(&new).unwrap();
-    config_file::append(&home.config_path(), NODE).unwrap();
+    config_file::append(&home.config_path(), node::NODE).unwrap();
     let opened = home.open(&UnlockSecret::from_file(&home.unlock_path()).unwrap()).unwrap();
     let policy = opened.config.policy(home.path()).unwrap();
     let keychain = Keychain::new(opened.vault.load_ring().unwrap());
@@ -172,41 +162,6 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
     // The anonymous client of a new home manages no keys, however the front asks.
     played.send(&ask(3, Question::KeystoresDelete { body: b"{\"pubkeys\":[]}".to_vec() })).await;
     assert_eq!(status(&played.answer().await.1), 401);
-}
-
-/// A front that was broken into may say at any time that a node asks: it has what the policy gives
-/// this node, over `/rpc`, and what it says besides gives it nothing more.
-#[tokio::test]
-async fn a_front_that_speaks_for_a_node_has_that_nodes_rights_and_no_others() {
-    let mut played = play();
-    let keys = || {
-        let call = serde_json::json!({ "jsonrpc": "2.0", "id": 1,
-            "method": "palisade_publicKeys", "params": { "keyType": "babe" } });
-        Question::Rpc { body: call.to_string().into_bytes() }
-    };
-    let node = Presented::by_node("validator");
-    for (presented, question, expected) in [
-        (node.clone(), keys(), 200),
-        (Presented::by_node("another"), keys(), 401),
-        (node.clone(), Question::PublicKeys, 401),
-        (node.clone(), Question::Keystores, 401),
-        (node.clone(), Question::Reload, 401),
-        (node.clone(), registration(), 401),
-    ] {
-        played.send(&FromFront::Ask { id: 1, presented, question }).await;
-        assert_eq!(status(&played.answer().await.1), expected);
-    }
-    let manager = played.gate.iter().find(|entry| entry.name == "key-manager").unwrap();
-    let Credential::Token(token) = manager.credential.clone() else { panic!() };
-    for presented in [node.clone(), Presented { token: Some(token), ..node }] {
-        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1,
-            "method": "palisade_generateSessionKeys", "params": { "keyTypes": ["babe"] } });
-        let question = Question::Rpc { body: body.to_string().into_bytes() };
-        played.send(&FromFront::Ask { id: 1, presented, question }).await;
-        let Reply::Json { body, .. } = played.answer().await.1 else { panic!() };
-        let body = String::from_utf8(body).unwrap();
-        assert!(body.contains("policy-denied"), "{body}");
-    }
 }
 
 #[tokio::test]

@@ -194,7 +194,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || 64 < name.len() || !name.bytes().all(is_word) || name.starts_with('-') {
         return Err(Failure::Usage(format!(
-            "{name:?} is no name for a client or a node: it has 1 to 64 lowercase letters, digits and dashes"
+            "{name:?} is no name for a client or a node: it has 1 to 64 lowercase letters, digits \
+             and dashes"
         )));
     }
     Ok(())
