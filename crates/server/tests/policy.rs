@@ -126,6 +126,27 @@ fn a_wrong_credential_never_falls_back() {
 }
 
 #[test]
+fn at_the_other_end_of_a_dialled_connection_is_its_node_whatever_else_is_shown() {
+    let policy = Policy::new(vec![
+        client("anonymous", Credential::Anonymous, &[], KeySet::All),
+        client("by token", token("right"), &[], KeySet::All),
+        client("the node", Credential::Node("node".to_owned()), &[], KeySet::All),
+    ])
+    .unwrap();
+    let who = |node: Option<&str>, token: Option<&str>| {
+        let (node, token) = (node.map(str::to_owned), token.map(digest));
+        let presented = Presented { node, token, ..Presented::default() };
+        policy.recognise(&presented).map(|client| client.name.clone())
+    };
+    assert_eq!(who(Some("node"), None).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("node"), Some("right")).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("node"), Some("wrong")).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("other"), None), Err(NotRecognised::WrongCredential));
+    assert_eq!(who(Some("other"), Some("right")), Err(NotRecognised::WrongCredential));
+    assert_eq!(who(None, Some("node")), Err(NotRecognised::WrongCredential));
+}
+
+#[test]
 fn a_token_is_no_certificate_of_the_same_digest() {
     let policy = Policy::new(vec![client("a", token("x"), &[], KeySet::All)]).unwrap();
     let presented = Presented { certificate: Some(digest("x")), ..Presented::default() };

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -76,6 +77,20 @@ fn a_guard_without_a_listener_serves_the_node_that_it_dials() {
     assert_eq!(series(&guard, "node_connected", "validator"), 1);
     assert!(guard.watch("/").body.contains("Dialled nodes"));
     assert!(guard.log().contains("connected to a node"), "{}", guard.log());
+}
+
+/// `docs/substrate.md` as an operator would follow it, but for the port.
+#[test]
+fn the_lines_of_the_document_for_one_machine_serve_as_they_stand() {
+    let document = include_str!("../../../../docs/substrate.md");
+    let section = document.split("## The guard dials the node").nth(1).unwrap();
+    let lines = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (home, listening) = (home("--fresh"), Node::listen());
+    let port = listening.address().port().to_string();
+    home.add_config(&lines.replace("9955", &port));
+    std::fs::write(home.path().join("node-token.txt"), crate::support::node::TOKEN).unwrap();
+    let _guard = without_listener(&home);
+    assert!(vote(&mut listening.welcome(), 1, 1)["result"]["signature"].is_string());
 }
 
 #[test]
@@ -271,7 +286,10 @@ fn a_node_whose_client_leaves_the_policy_is_cut_off_until_it_comes_back() {
 
 #[test]
 fn one_process_dials_too_and_a_guard_can_be_without_any_listener() {
-    let (home, listening) = (home("--fresh"), Node::listen());
+    let version_6: SocketAddr = "[::1]:0".parse().unwrap();
+    let has_version_6 = std::net::TcpListener::bind(version_6).is_ok();
+    let listening = if has_version_6 { Node::listen_at(version_6) } else { Node::listen() };
+    let home = home("--fresh");
     dial(&home, "validator", listening.address());
     home.configure("127.0.0.1:9000", "none");
     home.configure("127.0.0.1:9001", "none");

@@ -130,6 +130,30 @@ fn both_sides_know_each_other_and_new_keys_can_be_made() {
     assert!(shown.contains("[[node]] \"validator\" in palisade.toml"), "{shown}");
 }
 
+/// `docs/substrate.md` as an operator would follow it, but for the node's address.
+#[test]
+fn the_commands_of_the_document_for_two_machines_serve_as_they_stand() {
+    let document = include_str!("../../../../docs/substrate.md");
+    let section = document.split("**On two machines**").nth(1).unwrap();
+    let home = substrate::home("--fresh");
+    let listening = Node::listen();
+    let directory = home.beside("validator-1-tls");
+    let mut commands = 0;
+    let lines = section.split("## ").next().unwrap().lines();
+    for line in lines.filter_map(|line| line.strip_prefix("$ palisade tls ")) {
+        let line = line.replace("10.0.0.7:9955", &listening.address().to_string());
+        let line = line.replace("validator-1-tls", directory.to_str().unwrap());
+        home.succeeds(&[&["tls"], &line.split(' ').collect::<Vec<_>>()[..]].concat());
+        commands += 1;
+    }
+    assert_eq!(commands, 2);
+    let node = TlsNode { listening, directory, name: "validator-1" };
+    let _guard = start(&home);
+    let vote = vote_parameters(0, 1, 4, 1);
+    let vote = ask(&mut node.welcome(), "palisade_grandpaVote", &vote);
+    assert!(vote["result"]["signature"].is_string(), "{vote}");
+}
+
 #[test]
 fn a_guard_that_the_node_does_not_know_is_turned_away_and_says_so() {
     let (home, node) = home_and_node(&[]);
