@@ -135,22 +135,6 @@ pub(crate) fn front_without_landlock() {
     }
 }
 
-/// Whoever breaks into a front that dials reaches the port of its node, and nothing more.
-pub(crate) fn dialling_front() {
-    let stage = Stage::new();
-    let port = stage.listener.local_addr().unwrap().port();
-    let scene = stage.scene(&format!("front-dials-{port}"), "connect-out");
-    let said = scene.output().stdout;
-    assert_eq!(String::from_utf8_lossy(&said), format!("{READY}\ndid it\n"));
-    if scene.table().is_on(Measure::LandlockTcp) {
-        // Port 9 is another one than the listener's.
-        let output = stage.scene("front-dials-9", "connect-out").output();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.ends_with("refused: Permission denied (os error 13)\n"), "{output:?}");
-    }
-    refuses_all("front-dials-9", FRONT_ONLY);
-}
-
 pub(crate) fn core() {
     refuses_all("core", &[]);
 }
@@ -159,9 +143,7 @@ fn refuses_all(profile: &str, more: &[&str]) {
     let stage = Stage::new();
     let table = stage.scene(profile, "table").table();
     for attempt in ATTEMPTS {
-        let by_filter_alone = attempt.name == "connect-out" && profile.contains("-dials-");
-        let refuses = |measure: &&Measure| **measure != Measure::Seccomp || !by_filter_alone;
-        if attempt.by.iter().filter(refuses).any(|measure| table.is_on(*measure)) {
+        if attempt.by.iter().any(|measure| table.is_on(*measure)) {
             assert_refused(attempt.name, &stage.scene(profile, attempt.name).output());
         } else {
             skip(attempt.name, "the kernel lacks what refuses it");
@@ -170,9 +152,7 @@ fn refuses_all(profile: &str, more: &[&str]) {
     if !table.is_on(Measure::Seccomp) {
         return skip("single calls", "the kernel lacks seccomp");
     }
-    let may_connect = profile.contains("-dials-");
-    let calls = CALLS.iter().filter(|(name, _)| *name != "connect" || !may_connect);
-    let calls = calls.map(|(name, call)| (*name, format!("call {call}")));
+    let calls = CALLS.iter().map(|(name, call)| (*name, format!("call {call}")));
     let with_sockets = sockets::ATTEMPTS.iter().map(|name| (*name, (*name).to_owned()));
     for (name, act) in calls.chain(with_sockets) {
         let output = stage.scene(profile, &act).output();
