@@ -26,6 +26,8 @@ pub(crate) type Disk = Arc<dyn StorageBackend>;
 /// Bytes of one copy of the log in a new file: about 4,000 attestations.
 pub(crate) const LOG_BYTES: u32 = 1 << 20;
 
+/// No file has a larger one; opening reads all of it into memory.
+const MOST_LOG_BYTES: u32 = 64 << 20;
 const MAGIC: &[u8; 16] = b"palisade store\r\n";
 /// The format version that brought this layout.
 const LAYOUT: u32 = 3;
@@ -90,7 +92,8 @@ impl Layout {
         if found != LAYOUT {
             return Err(StoreError::Version { found, supported: LAYOUT });
         }
-        if length < layout.database() { Err(malformed()) } else { Ok(layout) }
+        let is_sound = layout.log_bytes <= MOST_LOG_BYTES && layout.database() <= length;
+        if is_sound { Ok(layout) } else { Err(malformed()) }
     }
 
     /// Where each copy of the log begins.
