@@ -1,6 +1,8 @@
 //! `palisade run`, and the process that it starts for the network.
 
-use palisade_sandbox::{Measure, Plan, Profile, Table, harden_early, restrict_syscalls};
+use palisade_sandbox::{
+    Measure, Plan, Profile, Table, harden_early, keep_few_heaps, restrict_syscalls,
+};
 use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
@@ -12,6 +14,7 @@ use crate::{Done, Outcome, logging, output, unlock};
 pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     secure::start_clean(&arguments.allow_unhardened)?;
     secure::shield(&arguments.allow_unhardened)?;
+    keep_few_heaps();
     logging::start(arguments.log_format);
     let secret = unlock::secret_of(home)?;
     let config = home.read_config()?;
@@ -39,6 +42,7 @@ fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
 /// The process that `run` starts for the network.
 pub(super) fn front(arguments: &FrontArguments) -> Done {
     secure::shield(&arguments.allow_unhardened)?;
+    keep_few_heaps();
     logging::start(arguments.log_format);
     // The core has tried them on this machine, a moment ago.
     let table = Table::without(&arguments.allow_unhardened);

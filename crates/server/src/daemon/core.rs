@@ -56,7 +56,7 @@ pub(super) fn run(
     let metrics = Metrics::new();
     metrics.set_measures(&measures);
     let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), metrics);
-    let engine = Arc::new(engine.with_chains(chains));
+    let engine = Arc::new(engine.with_chains(chains).with_workers(workers));
     let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
     let administrator = Arc::new(administrator.with_measures(measures));
     let core = Arc::new(Core::new(home, &config, engine, administrator, certificates));

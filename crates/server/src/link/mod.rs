@@ -36,7 +36,10 @@ impl CoreHandle {
     /// Asks on behalf of whoever presented this.
     pub(crate) async fn ask(&self, presented: &Presented, question: Question) -> Reply {
         match self {
-            Self::Here(core) => core.answer(presented, question).await,
+            Self::Here(core) => {
+                let _on_its_way = core.engine().on_its_way();
+                core.answer(presented, question).await
+            }
             Self::Apart(core) => core.ask(presented, question).await,
         }
     }

@@ -20,6 +20,7 @@ use super::codec::{LinkFault, answers, encode, frames};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
 use crate::config;
 use crate::core::Core;
+use crate::engine::OnItsWay;
 use crate::policy::Presented;
 
 /// Answers that wait to be written.
@@ -110,7 +111,9 @@ pub(crate) async fn serve(
             FromFront::Ask { id, presented, question } => match room.for_question(frame.len()) {
                 Some(held) => {
                     let (core, room) = (Arc::clone(&core), room.clone());
-                    let task = Task { core, room, answered: answered.clone(), held };
+                    let on_its_way = core.engine().on_its_way();
+                    let answered = answered.clone();
+                    let task = Task { core, room, answered, held, _on_its_way: on_its_way };
                     under_way.start(id, task, presented, question)?;
                 }
                 None => {
@@ -130,6 +133,8 @@ struct Task {
     room: Room,
     answered: mpsc::Sender<Outgoing>,
     held: Held,
+    /// From here on, and not from when it is first run: those that came with it are not alone.
+    _on_its_way: OnItsWay,
 }
 
 impl Task {
