@@ -19,6 +19,7 @@ mod bad_input;
 mod bounds;
 mod clients;
 mod contract;
+mod front_log;
 mod hardening;
 mod key_manager;
 mod openapi;

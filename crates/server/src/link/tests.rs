@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::codec::{LinkFault, decode, encode};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
-use super::{Limits, serve};
+use super::{Ends, Limits, Pulse, serve};
 use crate::admin::{Administrator, Past, Request};
 use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
@@ -24,7 +24,8 @@ use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
 use crate::metrics::Metrics;
 use crate::policy::{Credential, Fingerprint, Presented};
 
-const LIMITS: Limits = Limits { max_body_bytes: 1 << 20, questions: 4 };
+const LIMITS: Limits =
+    Limits { max_body_bytes: 1 << 20, questions: 4, beat: Duration::from_millis(20) };
 
 /// A publicly known interoperability key of the consensus specifications.
 const SECRET: &str = "0x25295f0d1d592a90b333e26e85149708208e9f8e8bc18f6c77bd62f8ad7a6866";
@@ -33,6 +34,7 @@ const KEY: &str = "0xa99a76ed7796f7be22d5b7e85deeb7c5677e88e511e0b337\
 
 /// A core, and the stream of a front that this test plays.
 struct Played {
+    pulse: Pulse,
     gate: Vec<GateEntry>,
     front: UnixStream,
     serving: JoinHandle<Result<(), LinkFault>>,
@@ -73,8 +75,10 @@ fn play() -> Played {
     let (stop, stopped) = watch::channel(false);
     let (ready, _is_ready) = oneshot::channel();
     let gate = core.gate().borrow().clone();
-    let serving = tokio::spawn(serve(Arc::new(core), near, LIMITS, stopped, ready));
-    Played { gate, front, serving, ledger, stop, _thread: thread, _directory: directory }
+    let pulse = Pulse::default();
+    let ends = Ends { stop: stopped, ready, pulse: pulse.clone() };
+    let serving = tokio::spawn(serve(Arc::new(core), near, LIMITS, ends));
+    Played { pulse, gate, front, serving, ledger, stop, _thread: thread, _directory: directory }
 }
 
 fn ask(id: u64, question: Question) -> FromFront {
@@ -312,6 +316,62 @@ async fn a_stop_is_told_and_what_is_asked_before_the_end_is_answered() {
     let Played { front, serving, .. } = played;
     drop(front);
     assert!(serving.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_front_that_answers_pings_stays_and_one_that_falls_silent_ends_the_guard() {
+    let mut played = play();
+    played.send(&FromFront::Ready).await;
+    let mut last = 0;
+    for _ in 0..20 {
+        let FromCore::Ping(number) = played.next().await else { panic!("no ping") };
+        assert!(last < number);
+        last = number;
+        played.send(&FromFront::Pong(number)).await;
+        assert!(played.pulse.answers());
+    }
+    assert!(matches!(played.next().await, FromCore::Ping(_)));
+    let pulse = played.pulse.clone();
+    let fault = played.ends().await.unwrap_err();
+    assert!(matches!(fault, LinkFault::Silent(_)) && !fault.is_breach(), "{fault}");
+    assert!(!pulse.answers());
+}
+
+/// The way of answers is full to the brim, and the core waits at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_that_hangs_with_answers_untaken_is_noticed_too() {
+    let mut played = play();
+    played.send(&FromFront::Ready).await;
+    let body = vec![b' '; 64 << 10];
+    let flood = async {
+        for id in 0..100_000_u64 {
+            played.send(&ask(id, Question::Rpc { body: body.clone() })).await;
+        }
+    };
+    drop(tokio::time::timeout(Duration::from_millis(100), flood).await);
+    let fault = played.ends().await.unwrap_err();
+    assert!(matches!(fault, LinkFault::Silent(_)), "{fault}");
+}
+
+#[tokio::test]
+async fn a_front_that_does_not_serve_yet_is_not_asked() {
+    let mut played = play();
+    let asked = tokio::time::timeout(Duration::from_millis(200), played.next()).await;
+    assert!(asked.is_err() && !played.serving.is_finished());
+}
+
+#[tokio::test]
+async fn a_sign_of_life_that_was_not_asked_for_is_a_breach() {
+    for numbers in [&[7][..], &[1, 1], &[u64::MAX]] {
+        let mut played = play();
+        played.send(&FromFront::Ready).await;
+        let FromCore::Ping(1) = played.next().await else { panic!("no ping") };
+        for number in numbers {
+            played.send(&FromFront::Pong(*number)).await;
+        }
+        let fault = played.ends().await.unwrap_err();
+        assert!(matches!(fault, LinkFault::UnaskedPong) && fault.is_breach(), "{fault}");
+    }
 }
 
 fn questions() -> impl Strategy<Value = Question> {
