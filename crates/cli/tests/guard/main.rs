@@ -38,6 +38,7 @@ mod secure;
 mod service_manager;
 mod session_custody;
 mod session_keys;
+mod shares;
 mod snapshots;
 mod substrate;
 mod tls;

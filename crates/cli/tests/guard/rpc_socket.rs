@@ -150,20 +150,6 @@ fn a_socket_counts_as_a_connection_until_it_ends() {
 }
 
 #[test]
-fn the_65th_socket_is_refused_until_another_ends() {
-    let home = home("--fresh");
-    let guard = home.start();
-    let mut sockets: Vec<Socket> = (0..64).map(|_| Socket::open(guard.listen)).collect();
-    assert_eq!(Socket::try_open(guard.listen).err(), Some(503));
-    // Single requests go on.
-    assert_eq!(guard.get("/upcheck").status, 200);
-    sockets[0].ask(1, KEYS, &babe());
-    assert!(sockets[0].answer().is_some());
-    drop(sockets.pop());
-    eventually("a place is free again", || Socket::try_open(guard.listen).is_ok());
-}
-
-#[test]
 fn a_long_message_is_served_and_one_that_is_too_long_ends_the_socket() {
     let home = home("--fresh");
     let guard = home.start();

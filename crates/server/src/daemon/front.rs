@@ -22,7 +22,7 @@ use super::setup::Setup;
 use super::signals::Signals;
 use super::sockets::Sockets;
 use crate::home::HomeError;
-use crate::http::{BodyBudget, FrontMetrics, Shared, metrics_router, signing_router};
+use crate::http::{BodyBudget, FrontMetrics, Shared, SharedPlaces, metrics_router, signing_router};
 use crate::link::message::GateEntry;
 use crate::link::{CoreHandle, RemoteCore, Told};
 use crate::listener::Listener;
@@ -173,6 +173,7 @@ impl Served {
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
             max_body_bytes: limits.max_body_bytes,
             body_budget: BodyBudget::new(limits.max_body_bytes),
+            shares: SharedPlaces::of(limits),
             allowed_hosts: Arc::new(setup.allowed_hosts.clone()),
         };
         let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
