@@ -2,10 +2,10 @@
 //!
 //! Invariants: the number of connections is bounded, further ones wait, and those that brought no
 //! request yet give way to them; each belongs to one client at a time, which has its share of them;
-//! a connection must bring its first request soon, later ones within the idle time, and must take its answers,
-//! or it is closed; after the stop signal no connection is accepted and each open one ends with the
-//! request that it is serving; what outlives the HTTP of its connection (a WebSocket) holds its
-//! [`ConnectionLife`], so that all of this is true of it too.
+//! a connection must bring its first request soon, later ones within the idle time, and must take
+//! its answers, or it is closed; after the stop signal no connection is accepted and each open one
+//! ends with the request that it is serving; what outlives the HTTP of its connection (a WebSocket)
+//! holds its [`ConnectionLife`], so that all of this is true of it too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -21,7 +21,7 @@ use super::{Bound, Front, Prepared, Stages};
 use crate::admin::{Administrator, socket};
 use crate::config::Config;
 use crate::core::Core;
-use crate::engine::{Engine, Keychain};
+use crate::engine::{Engine, Keychain, SessionKey};
 use crate::home::{Home, HomeError, OpenHome};
 use crate::link::{self, CoreHandle, LinkFault, Pulse};
 use crate::metrics::Metrics;
@@ -46,7 +46,8 @@ pub(super) fn run(
     drop(unlock);
     refuse_unprotected(&network)?;
     let ring = vault.load_ring().map_err(|error| HomeError::CouldNot(error.to_string()))?;
-    let keychain = Keychain::with_records(ring, &store);
+    let sessions = SessionKey::in_service(ring.session_public_keys(), &store);
+    let keychain = Keychain::new(ring).with_sessions(sessions);
     let genesis = store.genesis_validators_root();
     let limits = LedgerLimits {
         queue_batches: config.limits.max_queued_requests,

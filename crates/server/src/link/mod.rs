@@ -45,4 +45,4 @@ impl CoreHandle {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -46,7 +46,8 @@ struct Played {
     _directory: TempDir,
 }
 
-fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
+/// A core on a new home with one validator's key.
+pub(crate) fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let home = Home::at(directory.path().join("home"));
     let new = NewHome {
         network: "minimal".to_owned(),
