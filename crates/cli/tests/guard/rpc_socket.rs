@@ -173,17 +173,37 @@ fn a_long_message_is_served_and_one_that_is_too_long_ends_the_socket() {
     posted.is_error(413, "body-too-large", "max_body_bytes");
 }
 
+/// Every client may have the policy read anew, and must not cut others off by it.
 #[test]
-fn a_new_policy_ends_the_socket() {
+fn a_new_policy_ends_the_sockets_of_clients_that_are_gone_and_no_others() {
     let home = home("--fresh");
     let guard = home.start();
-    let mut socket = Socket::open(guard.listen);
-    assert_eq!(guard.request("POST", "/reload", &[], "").status, 202);
-    reloaded(&guard);
-    socket.ask(1, KEYS, &babe());
-    let (code, why) = socket.farewell().unwrap();
-    assert_eq!((code, why.as_str()), (CloseCode::Away, "the policy was read anew"));
-    Socket::open(guard.listen);
+    let token = home.token();
+    let mut stays = Socket::open(guard.listen);
+    let mut goes = Socket::try_open_as(guard.listen, Some(&token)).unwrap();
+    let asked = |socket: &mut Socket| {
+        assert_eq!(guard.request("POST", "/reload", &[], "").status, 202);
+        reloaded(&guard);
+        socket.ask(1, KEYS, &babe());
+    };
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([SR25519_ALICE]));
+    asked(&mut goes);
+    assert!(goes.answer().unwrap()["result"].is_array());
+    home.configure(
+        r#"token_file = "api-token.txt""#,
+        &format!("token_sha256 = {:?}", "07".repeat(32)),
+    );
+    asked(&mut goes);
+    let (code, why) = goes.farewell().unwrap();
+    assert_eq!((code, why.as_str()), (CloseCode::Away, "the policy no longer has this client"));
+    assert_eq!(Socket::try_open_as(guard.listen, Some(&token)).err(), Some(401));
+    // What the client may ask is judged each time, on a socket that stays too.
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([SR25519_ALICE]));
+    home.configure("anonymous = true", "anonymous = true\nkeys = []");
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([]));
 }
 
 fn reloaded(guard: &Guard) {

@@ -3,9 +3,9 @@
 //! Invariants: a socket counts as a connection and ends with the guard, after the answers under
 //! way; sockets, the requests under way of each and the long messages of all are bounded, a part of
 //! the sockets and requests is kept for each client, and what is more is answered as overload;
-//! answers may come in another order than their requests, which is
-//! what `id` is for; a connection ends when the policy is read anew, so that no client outlives its
-//! line there, and when the other side says nothing for the idle time.
+//! answers may come in another order than their requests, which is what `id` is for; a connection
+//! ends when the policy no longer has its client, and when the other side says nothing for the idle
+//! time. What others do to the policy does not end it: every client may have it read anew.
 
 use std::time::Duration;
 
@@ -216,9 +216,15 @@ impl Session {
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| Ended::Gone)
     }
 
-    fn check_policy(&self) -> Result<(), Ended> {
-        if self.gate.has_changed().unwrap_or(true) {
-            return Err(Ended::ByUs("the policy was read anew"));
+    /// What the client may ask is judged by the core each time; here it is only whether it is one.
+    fn check_policy(&mut self) -> Result<(), Ended> {
+        if !self.gate.has_changed().unwrap_or(true) {
+            return Ok(());
+        }
+        let known = self.gate.borrow_and_update();
+        match recognise(&known, &self.presented.at_gate()) {
+            Ok(entry) if entry.name == self.client => self.clients = known.len(),
+            _ => return Err(Ended::ByUs("the policy no longer has this client")),
         }
         Ok(())
     }
