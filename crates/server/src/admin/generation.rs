@@ -2,8 +2,8 @@
 //!
 //! Invariants: a new key's record and its sealed secret are durable before anything of it is
 //! answered, so that a crash leaves keys that `palisade keys list` shows, and never loses one that
-//! a chain was told of; a proof leaves after its decision is in the journal, like every signature; of
-//! all this only the durable writes of the ledger are done where the ledger is.
+//! a chain was told of; a proof leaves after its decision is in the journal, like every signature;
+//! of all this only the durable writes of the ledger are done where the ledger is.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The store, from wherever work is done: in hand on a stopped home, behind the ledger's thread of a
-//! guard that serves.
+//! The store, from wherever work is done: in hand on a stopped home, behind the ledger's thread of
+//! a guard that serves.
 //!
 //! Invariant: what is slow and needs no store stays with the caller, so that signatures of other
 //! keys do not wait for it.
