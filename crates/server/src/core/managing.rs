@@ -2,8 +2,8 @@
 //!
 //! Invariants: however many come, one is at work, so that neither threads nor memory of the guard
 //! are used up by those who may manage keys (to open a key store takes hundreds of megabytes); the
-//! others wait for a short while and hold no thread meanwhile; what was begun is finished, even when
-//! nobody waits for its answer any more, and until then no other begins.
+//! others wait for a short while and hold no thread meanwhile; what was begun is finished, even
+//! when nobody waits for its answer any more, and until then no other begins.
 
 use std::sync::Arc;
 use std::time::Duration;
