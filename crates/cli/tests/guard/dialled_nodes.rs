@@ -236,8 +236,10 @@ fn a_node_that_floods_is_answered_once_each_and_is_in_nobodys_way() {
     dial(&home, "loud", nodes[0].address());
     dial(&home, "calm", nodes[1].address());
     let guard = home.start();
-    // All places of accepted WebSockets.
-    let _accepted: Vec<Socket> = (0..64).map(|_| Socket::open(guard.listen)).collect();
+    // All places of accepted WebSockets that strangers get.
+    let accepted = std::iter::from_fn(|| Socket::try_open(guard.listen).ok());
+    let accepted: Vec<Socket> = accepted.collect();
+    assert!(32 <= accepted.len(), "{}", accepted.len());
     let [mut loud, mut calm] = nodes.each_ref().map(Node::welcome);
     for id in 0..1_000_u64 {
         loud.ask(id, VOTE, &vote_parameters(0, 1, 4, 1));
@@ -248,7 +250,7 @@ fn a_node_that_floods_is_answered_once_each_and_is_in_nobodys_way() {
         let answer = loud.answer().unwrap();
         assert!(seen.insert(answer["id"].as_u64().unwrap()), "answered twice: {answer}");
         if answer["result"].is_null() {
-            refused(&answer, -32012, "overloaded");
+            assert_eq!(answer["error"]["code"], -32012, "{answer}");
         }
     }
     // The guard may close before all of it is sent.
