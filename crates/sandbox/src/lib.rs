@@ -33,5 +33,5 @@ pub use filter::Profile;
 pub use measure::{Measure, UnknownMeasure};
 pub use probe::{PROBE_ARGUMENT, answer_if_asked};
 pub use secret::{Backing, Secret, SecretError, SecretPages};
-pub use start::{CleanStart, clean_start};
+pub use start::{CleanStart, clean_start, keep_few_heaps};
 pub use table::{Row, State, Table, judge};

@@ -13,6 +13,7 @@
 
 mod address;
 pub mod admin;
+mod arrivals;
 pub mod certificate;
 pub mod chains;
 pub mod config;

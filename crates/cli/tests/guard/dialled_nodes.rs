@@ -271,7 +271,7 @@ fn a_node_whose_client_leaves_the_policy_is_cut_off_until_it_comes_back() {
     home.configure("node = \"validator\"\n", "token_sha256 = \"77\"\n");
     home.configure("\"77\"", &format!("{:?}", "77".repeat(32)));
     guard.signal("HUP");
-    assert_eq!(node.farewell().unwrap().1, "the policy was read anew");
+    assert_eq!(node.farewell().unwrap().1, "the policy no longer has this client");
     drop(node);
     eventually("it is told", || not_ready_because(&guard).contains("no [[client]]"));
     assert!(listening.stream_within(Duration::from_secs(1)).is_none(), "it is dialled");

@@ -143,7 +143,7 @@ impl Kept {
         tracing::info!(node, url, "connected to a node");
         self.shared.nodes.is_up(self.index);
         self.shared.metrics.node_is_up(node);
-        let session = Session::new(socket, self.shared.clone(), self.presented.clone());
+        let session = Session::prepare(&self.shared, self.presented.clone()).over(socket);
         let why = match session.run(stopped(&mut stop), PACE).await {
             Ended::Gone(why) => why,
             Ended::ByUs(why) => why.to_owned(),

@@ -21,12 +21,46 @@ struct NodeLabel {
     node: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WhatLabel {
+    what: &'static str,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// One more connection of a client.
+    Connection,
+    /// One more WebSocket of a client.
+    WebSocket,
+    /// One more request of a client under way.
+    Question,
+    /// A connection that had not brought a request yet.
+    Silent,
+}
+
+impl TurnedAway {
+    const ALL: [Self; 4] = [Self::Connection, Self::WebSocket, Self::Question, Self::Silent];
+
+    fn label(self) -> WhatLabel {
+        let what = match self {
+            Self::Connection => "connection",
+            Self::WebSocket => "websocket",
+            Self::Question => "request",
+            Self::Silent => "silent",
+        };
+        WhatLabel { what }
+    }
+}
+
 /// All series of one front.
 #[derive(Clone)]
 pub(crate) struct FrontMetrics {
     registry: Arc<Registry>,
     responses: Family<StatusLabel, Counter>,
     connections: Gauge,
+    web_sockets: Gauge,
+    turned_away: Family<WhatLabel, Counter>,
     nodes: Family<NodeLabel, Gauge>,
     node_connections: Family<NodeLabel, Counter>,
     node_failures: Family<NodeLabel, Counter>,
@@ -39,10 +73,15 @@ impl FrontMetrics {
             registry: Arc::default(),
             responses: Family::default(),
             connections: Gauge::default(),
+            web_sockets: Gauge::default(),
+            turned_away: Family::default(),
             nodes: Family::default(),
             node_connections: Family::default(),
             node_failures: Family::default(),
         };
+        for what in TurnedAway::ALL {
+            drop(metrics.turned_away.get_or_create(&what.label()));
+        }
         let mut registry = Registry::with_prefix("palisade");
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
@@ -59,6 +98,17 @@ impl FrontMetrics {
             "connections",
             "Open connections of the signing listener",
             self.connections.clone(),
+        );
+        registry.register(
+            "websockets",
+            "Open WebSockets of the signing listener",
+            self.web_sockets.clone(),
+        );
+        registry.register(
+            "turned_away",
+            "What the signing listener had no room for: a connection, WebSocket or request beyond \
+             its client's share, or a connection without a request when all were taken",
+            self.turned_away.clone(),
         );
         registry.register(
             "node_connected",
@@ -115,6 +165,21 @@ impl FrontMetrics {
     /// A connection was closed.
     pub(crate) fn connection_closed(&self) {
         self.connections.dec();
+    }
+
+    /// A WebSocket was opened.
+    pub(crate) fn web_socket_opened(&self) {
+        self.web_sockets.inc();
+    }
+
+    /// A WebSocket was closed.
+    pub(crate) fn web_socket_closed(&self) {
+        self.web_sockets.dec();
+    }
+
+    /// There was no room for this.
+    pub(crate) fn observe_turned_away(&self, what: TurnedAway) {
+        self.turned_away.get_or_create(&what.label()).inc();
     }
 
     /// Everything as OpenMetrics text.

@@ -2,13 +2,13 @@
 //! same sessions run over connections that the guard opens to nodes (`dial`).
 //!
 //! Invariants: a socket counts as a connection and ends with the guard, after the answers under
-//! way; sockets, the requests under way of each and the long messages of all are bounded, and what
-//! is more is answered as overload; answers may come in another order than their requests, which is
-//! what `id` is for; a connection ends when the policy is read anew, so that no client outlives its
-//! line there, and when the other side says nothing for the idle time.
+//! way; sockets, the requests under way of each and the long messages of all are bounded, a part of
+//! the sockets and requests is kept for each client, and what is more is answered as overload;
+//! answers may come in another order than their requests, which is what `id` is for; a connection
+//! ends when the policy no longer has its client, and when the other side says nothing for the idle
+//! time. What others do to the policy does not end it: every client may have it read anew.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Error;
@@ -19,11 +19,11 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use super::{BodyBudget, Shared, reply};
+use super::{FrontMetrics, Place, Shared, Shares, TurnedAway, reply};
 use crate::core::rpc_instead;
 use crate::credential::{Presented, recognise};
 use crate::link::CoreHandle;
@@ -44,11 +44,30 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The places for sockets.
 #[derive(Clone)]
-pub(super) struct Sockets(Arc<Semaphore>);
+pub(super) struct Sockets(Shares);
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_SOCKETS)))
+        Self(Shares::of(MAX_SOCKETS))
+    }
+}
+
+/// A place for a socket, counted for as long as it is held.
+struct Held {
+    metrics: FrontMetrics,
+    _place: Place,
+}
+
+impl Held {
+    fn count(metrics: FrontMetrics, place: Place) -> Self {
+        metrics.web_socket_opened();
+        Self { metrics, _place: place }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.web_socket_closed();
     }
 }
 
@@ -64,15 +83,19 @@ pub(super) async fn open(
         let message = "GET /rpc opens a WebSocket (RFC 6455); send single requests with POST";
         return reply::error(StatusCode::BAD_REQUEST, "invalid-request", message);
     };
-    let Ok(place) = sockets.0.try_acquire_owned() else {
-        let message = format!("{MAX_SOCKETS} WebSockets are open; close one, or use POST /rpc");
-        return reply::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
-    };
     let most = shared.max_body_bytes;
+    let session = Session::prepare(&shared, presented);
+    let Some(place) = sockets.0.take(&session.client, session.clients) else {
+        let message = format!(
+            "used up its share of the {MAX_SOCKETS} WebSockets; close one, or use POST /rpc"
+        );
+        return reply::of(shared.share_used_up(&session.client, TurnedAway::WebSocket, &message));
+    };
+    let place = Held::count(shared.metrics.clone(), place);
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(async move |socket| {
         let mut life = life;
         let pace = Pace { beat: life.idle_timeout / 2, silence_ends: true };
-        Session::new(socket, shared, presented).run(life.stopped(), pace).await;
+        session.over(socket).run(life.stopped(), pace).await;
         drop((place, life));
     })
 }
@@ -97,13 +120,13 @@ impl<T: Stream<Item = Result<Message, Error>> + Sink<Message> + Unpin> Messages 
 /// One open socket.
 pub(crate) struct Session<S> {
     socket: S,
-    core: CoreHandle,
+    shared: Shared,
     /// Whom the policy knew when the socket was opened.
     gate: watch::Receiver<Vec<GateEntry>>,
     presented: Presented,
-    /// For the log.
+    /// Whose it is, of so many.
     client: String,
-    budget: BodyBudget,
+    clients: usize,
     under_way: JoinSet<Option<String>>,
     /// Since the last beat.
     has_spoken: bool,
@@ -117,25 +140,28 @@ pub(crate) enum Ended {
     ByUs(&'static str),
 }
 
-impl<S: Messages> Session<S> {
-    /// On behalf of whoever presented this.
-    pub(crate) fn new(socket: S, shared: Shared, presented: Presented) -> Self {
-        // What the gate let in is known to it, unless it was changed this moment.
-        let mut gate = shared.gate;
-        let known = recognise(&gate.borrow_and_update(), &presented.at_gate())
-            .map(|entry| entry.name.clone());
-        Self {
-            socket,
-            core: shared.core,
-            gate,
-            presented,
-            client: known.unwrap_or_default(),
-            budget: shared.body_budget,
-            under_way: JoinSet::new(),
-            has_spoken: true,
-        }
+impl Session<()> {
+    /// On behalf of whoever presented this, before there is a socket.
+    pub(crate) fn prepare(shared: &Shared, presented: Presented) -> Self {
+        let mut gate = shared.gate.clone();
+        let (client, clients) = {
+            let known = gate.borrow_and_update();
+            // What the gate let in is known to it, unless it was changed this moment.
+            let entry = recognise(&known, &presented.at_gate());
+            (entry.map(|entry| entry.name.clone()).unwrap_or_default(), known.len())
+        };
+        let (shared, under_way) = (shared.clone(), JoinSet::new());
+        Self { socket: (), shared, gate, presented, client, clients, under_way, has_spoken: true }
     }
 
+    /// The session over this socket.
+    pub(crate) fn over<S: Messages>(self, socket: S) -> Session<S> {
+        let Self { shared, gate, presented, client, clients, under_way, has_spoken, .. } = self;
+        Session { socket, shared, gate, presented, client, clients, under_way, has_spoken }
+    }
+}
+
+impl<S: Messages> Session<S> {
     /// Answers until one side ends it, or until `stopped`.
     pub(crate) async fn run(mut self, stopped: impl Future<Output = ()>, pace: Pace) -> Ended {
         let mut stopped = pin!(stopped);
@@ -174,18 +200,29 @@ impl<S: Messages> Session<S> {
         };
         self.check_policy()?;
         let mut room = None;
-        if self.under_way.len() == UNDER_WAY || !self.budget.hold(&mut room, body.len() as u64) {
+        let budget = &self.shared.body_budget;
+        if self.under_way.len() == UNDER_WAY || !budget.hold(&mut room, body.len() as u64) {
             return self.send(rpc_instead(&body, &Reply::overloaded())).await;
         }
+        let Some(place) = self.shared.shares.questions.take(&self.client, self.clients) else {
+            let message = "too many requests under way; nothing was decided, ask again when some \
+                           are answered";
+            let refused = self.shared.share_used_up(&self.client, TurnedAway::Question, message);
+            return self.send(rpc_instead(&body, &refused)).await;
+        };
         if SHORT_BYTES < body.len() {
-            let answer = ask(&self.core, &self.presented, body.to_vec()).await;
-            drop((body, room));
+            let answer = ask(&self.shared.core, &self.presented, body.to_vec()).await;
+            drop((body, room, place));
             return self.send(answer).await;
         }
         // A copy: what arrived is a part of a buffer that is larger than it.
         let body = body.to_vec();
-        let (core, presented) = (self.core.clone(), self.presented.clone());
-        self.under_way.spawn(async move { ask(&core, &presented, body).await });
+        let (core, presented) = (self.shared.core.clone(), self.presented.clone());
+        self.under_way.spawn(async move {
+            let answer = ask(&core, &presented, body).await;
+            drop(place);
+            answer
+        });
         Ok(())
     }
 
@@ -210,9 +247,15 @@ impl<S: Messages> Session<S> {
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| unwritten())
     }
 
-    fn check_policy(&self) -> Result<(), Ended> {
-        if self.gate.has_changed().unwrap_or(true) {
-            return Err(Ended::ByUs("the policy was read anew"));
+    /// What the client may ask is judged by the core each time; here it is only whether it is one.
+    fn check_policy(&mut self) -> Result<(), Ended> {
+        if !self.gate.has_changed().unwrap_or(true) {
+            return Ok(());
+        }
+        let known = self.gate.borrow_and_update();
+        match recognise(&known, &self.presented.at_gate()) {
+            Ok(entry) if entry.name == self.client => self.clients = known.len(),
+            _ => return Err(Ended::ByUs("the policy no longer has this client")),
         }
         Ok(())
     }
