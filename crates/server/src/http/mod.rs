@@ -27,7 +27,9 @@ use tokio::sync::watch;
 pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub(crate) use metrics::{FrontMetrics, TurnedAway};
-pub(crate) use shares::{Place, Shares};
+pub(crate) use shares::Place;
+
+use shares::Shares;
 
 use crate::config::Limits;
 use crate::link::message::{GateEntry, Question, Reply};
