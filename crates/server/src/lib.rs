@@ -11,6 +11,7 @@
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+mod arrivals;
 pub mod certificate;
 pub mod chains;
 pub mod config;

@@ -7,7 +7,6 @@ use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
 use super::secure;
-use crate::logging::LogFormat;
 use crate::run_arguments::{FrontArguments, RunArguments};
 use crate::{Done, Outcome, logging, output, unlock};
 
@@ -22,7 +21,7 @@ pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     let options = RunOptions {
         listen: arguments.listen,
         metrics: arguments.metrics,
-        front: two_processes.then(|| front_arguments(arguments.log_format, &table)),
+        front: two_processes.then(|| front_arguments(&table)),
         measures: secure::rows(&table),
     };
     let plan = secure::plan_of_core(home)?;
@@ -31,18 +30,16 @@ pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     Ok(Outcome::Yes)
 }
 
-fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
-    let mut arguments = vec!["network-front".to_owned(), format!("--log-format={log_format}")];
+fn front_arguments(table: &Table) -> Vec<String> {
     let off = table.off().map(|row| format!("--allow-unhardened={}", row.measure));
-    arguments.extend(off);
-    arguments
+    std::iter::once("network-front".to_owned()).chain(off).collect()
 }
 
 /// The process that `run` starts for the network.
 pub(super) fn front(arguments: &FrontArguments) -> Done {
     secure::shield(&arguments.allow_unhardened)?;
     keep_few_heaps();
-    logging::start(arguments.log_format);
+    logging::start_in_front();
     // The core has tried them on this machine, a moment ago.
     let table = Table::without(&arguments.allow_unhardened);
     daemon::front(Hardening { plan: Plan::default(), table, profile: Profile::Front })?;

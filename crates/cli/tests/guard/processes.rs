@@ -19,18 +19,18 @@ pub fn front_of(guard: &Guard) -> u32 {
     front
 }
 
-fn send(signal: &str, process: u32) {
+pub fn send(signal: &str, process: u32) {
     let id = process.to_string();
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
 
-fn is_gone(process: u32) -> bool {
+pub fn is_gone(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat"));
     status.is_err() || status.is_ok_and(|stat| stat.contains(") Z "))
 }
 
 /// What the open descriptors of a process lead to.
-fn descriptors(process: u32) -> BTreeSet<String> {
+pub fn descriptors(process: u32) -> BTreeSet<String> {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     targets.map(|path: PathBuf| path.display().to_string()).collect()
@@ -38,7 +38,7 @@ fn descriptors(process: u32) -> BTreeSet<String> {
 
 /// Memory and descriptors of a process that is not dumpable are shown to root alone.
 #[allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
-fn is_hidden(process: u32) -> bool {
+pub fn is_hidden(process: u32) -> bool {
     let hidden = fs::read_dir(format!("/proc/{process}/fd")).is_err();
     if hidden {
         eprintln!("!! SKIPPED: looking into the guard's processes: only root can");

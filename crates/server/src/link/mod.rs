@@ -12,12 +12,14 @@ mod codec;
 mod far;
 pub mod message;
 mod near;
+mod pulse;
 
 use std::sync::Arc;
 
 pub use codec::LinkFault;
 pub(crate) use far::{RemoteCore, Told};
-pub(crate) use near::{Limits, serve};
+pub(crate) use near::{Ends, Limits, serve};
+pub(crate) use pulse::Pulse;
 
 use crate::core::Core;
 use crate::policy::Presented;
@@ -46,4 +48,4 @@ impl CoreHandle {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
