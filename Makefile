@@ -1,5 +1,5 @@
 # The entrances. `make test` on a fresh Debian 12 with Rust and a C compiler installs what it needs.
-.PHONY: run test e2e e2e-substrate deb fmt lint fuzz
+.PHONY: run test e2e e2e-substrate deb reproducible fmt lint fuzz miri bench
 
 # Builds, makes a development home, starts a guard that signs and refuses, and says where to look.
 run:
@@ -28,6 +28,14 @@ deb:
 	scripts/release-build
 	scripts/deb
 	scripts/check-deb target/dist/palisade_*.deb
+
+# Builds the committed sources twice, in different places, and compares what ships.
+reproducible:
+	scripts/check-reproducible
+
+# Looks for undefined behaviour in the only crate with `unsafe`.
+miri:
+	scripts/miri
 
 # Brings every source into form.
 fmt:
