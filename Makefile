@@ -49,6 +49,7 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	scripts/check-pure
+	scripts/check-aarch64
 	scripts/deny
 	scripts/check-unit
 
