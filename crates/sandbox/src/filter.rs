@@ -105,10 +105,10 @@ fn list(profile: Profile, machine: Machine) -> Result<BpfProgram, String> {
 /// Calls that are allowed for some arguments only.
 fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
     let own_id = u64::from(std::process::id());
-    let thread = libc::CLONE_THREAD;
+    let (thread, elsewhere) = (libc::CLONE_THREAD, syscalls::NAMESPACES);
     let mut rules = vec![
-        // Threads, and no processes.
-        rule(libc::SYS_clone, [Check::masked(0, thread, thread)])?,
+        // Threads, and no processes; here, and in no namespace of their own.
+        rule(libc::SYS_clone, [Check::masked(0, thread | elsewhere, thread)])?,
         rule(libc::SYS_mmap, [Check::masked(2, libc::PROT_EXEC, 0)])?,
         rule(libc::SYS_mprotect, [Check::masked(2, libc::PROT_EXEC, 0)])?,
         // To itself: how a process aborts.

@@ -155,6 +155,15 @@ pub(crate) const WRITE_FILES: &[i64] = &[
 /// Taking connections from sockets that listen already.
 pub(crate) const ACCEPT: &[i64] = &[libc::SYS_accept4, libc::SYS_accept];
 
+/// What a thread may not have to itself.
+pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET;
+
 /// How bytes may be sent: without a signal when the other end is gone, and without waiting. Not
 /// with `MSG_FASTOPEN`, which connects.
 pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;

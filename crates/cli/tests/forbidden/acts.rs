@@ -47,6 +47,8 @@ const FILES: &[&str] = &["landlock-files"];
 const FILES_TWICE: &[&str] = &["landlock-files", "seccomp"];
 /// The list has no call for it, not even with an error for an answer.
 const ENDED: &[&str] = &["seccomp", "landlock-files"];
+/// Whoever is bound by Landlock traces nobody who is not.
+const OTHERS: &[&str] = &["seccomp", "landlock-files"];
 const TCP: &[&str] = &["seccomp", "landlock-tcp"];
 const SIGNAL: &[&str] = &["seccomp", "landlock-scope"];
 const CODE: &[&str] = &["seccomp", "write-xor-execute"];
@@ -82,9 +84,9 @@ pub const ACTS: &[Act] = &[
     act("make-a-socket", To::Nothing, SECCOMP),
     act("start-a-program", To::Nothing, ENDED),
     act("fork", To::Nothing, SECCOMP),
-    by_root(act("read-memory-through-a-call", To::MarkOfSibling, SECCOMP)),
+    by_root(act("read-memory-through-a-call", To::MarkOfSibling, OTHERS)),
     by_root(files("read-memory-through-a-file", To::MarkOfSibling)),
-    by_root(act("trace", To::Sibling, SECCOMP)),
+    by_root(act("trace", To::Sibling, OTHERS)),
     act("signal", To::Sibling, SIGNAL),
     act("make-executable-memory", To::Nothing, CODE),
     act("make-memory-executable", To::Nothing, CODE),

@@ -179,6 +179,8 @@ fn conditions(profile: Profile) -> Vec<Condition> {
         ("clone", [thread, 0, 0, 0, 0, 0], true),
         ("clone", [thread & !bits(libc::CLONE_THREAD), 0, 0, 0, 0, 0], false),
         ("clone", [17, 0, 0, 0, 0, 0], false),
+        ("clone", [thread | bits(libc::CLONE_NEWNET), 0, 0, 0, 0, 0], false),
+        ("clone", [thread | bits(libc::CLONE_NEWNS), 0, 0, 0, 0, 0], false),
         ("mmap", third(3), true),
         ("mmap", third(7), false),
         ("mmap", third(4 | HIGH), false),
