@@ -36,6 +36,7 @@ mod scheme;
 mod secret_uri;
 mod session;
 mod signature;
+mod stack;
 mod unlock;
 mod vault;
 

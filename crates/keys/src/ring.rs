@@ -2,7 +2,8 @@
 //!
 //! Invariants: [`KeyRing::sign`] signs the permit's digest with the permit's key and nothing else;
 //! the permit is consumed. A ring never changes: a reload makes a new one. Secrets rest in pages of
-//! their own ([`SecretPages`]) and are whole for the moment of one signature.
+//! their own ([`SecretPages`]) and are whole for the moment of one signature, after which the stack is
+//! wiped on which they were.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use palisade_sandbox::{SecretError, SecretPages};
 use crate::any::SecretKey;
 use crate::hash_points::HashPoints;
 use crate::held::Held;
+use crate::stack::wiped_after;
 use crate::{BlsPublicKey, BlsSecretKey, PublicKey, SessionPublicKey, SessionSignature, Signature};
 
 /// Secret keys by the ledger's name for them.
@@ -72,8 +74,11 @@ impl KeyRing {
     pub fn sign(&self, permit: Permit) -> Result<Signature, SignError> {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
-        let Some(SecretKey::Bls(key)) = held.opened() else { return Err(SignError::Damaged(id)) };
-        Ok(key.sign_point(&self.points.point(&permit.digest())))
+        let point = self.points.point(&permit.digest());
+        wiped_after(|| match held.opened() {
+            Some(SecretKey::Bls(key)) => Ok(key.sign_point(&point)),
+            _ => Err(SignError::Damaged(id)),
+        })
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those
@@ -160,10 +165,10 @@ fn sign_with(
     permitted: KeyId,
     message: &Message<'_>,
 ) -> Result<SessionSignature, SignError> {
-    match held.opened() {
+    wiped_after(|| match held.opened() {
         Some(SecretKey::Session(key)) => key.sign(permitted, message),
         _ => Err(SignError::Damaged(permitted)),
-    }
+    })
 }
 
 impl fmt::Display for SignError {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::any::in_clear;
 use crate::secret_uri::{self, SecretUriError, Seed};
+use crate::stack::wiped_after;
 use crate::{Scheme, SignError, key_id};
 
 /// The context of every sr25519 signature (`sp_core::sr25519`).
@@ -179,8 +180,9 @@ impl SessionSecretKey {
                 Pair::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
             Scheme::Ecdsa => {
-                let key = k256::ecdsa::SigningKey::from_slice(&*seed).map_err(|_| out_of_range)?;
-                Pair::Ecdsa(Box::new(key))
+                // The library's numbers are values, of which each move leaves one behind.
+                let key = wiped_after(|| k256::ecdsa::SigningKey::from_slice(&*seed).map(Box::new));
+                Pair::Ecdsa(key.map_err(|_| out_of_range)?)
             }
             Scheme::Bls12381 => return Err(SecretUriError::WrongScheme),
         };

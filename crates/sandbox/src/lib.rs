@@ -15,6 +15,8 @@
 //! - `judge` is pure: the same facts give the same table, so that it is tested with kernels that
 //!   this machine is not.
 
+#[cfg(feature = "forbidden-acts")]
+pub mod acts;
 mod apply;
 mod facts;
 mod filter;

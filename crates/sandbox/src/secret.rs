@@ -10,11 +10,14 @@
 //! out and the moment it is dropped, and which are zeroes after that; a region lives as long as a
 //! secret in it; nothing here is `Debug` or `Clone`; a byte before or after a region faults.
 
+#[cfg_attr(miri, path = "secret/heap_mapping.rs")]
+mod mapping;
 mod region;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mapping::REGION_BYTES;
 use region::Region;
 use zeroize::Zeroize;
 
@@ -29,9 +32,6 @@ pub enum Backing {
     /// moment goes on so; whether a guard may is for [`crate::judge`] to say.
     Unlocked,
 }
-
-/// How much one region holds, in bytes: 2,048 secrets of 32 bytes.
-const REGION_BYTES: usize = 64 << 10;
 
 /// Secrets start at multiples of this.
 const ALIGNMENT: usize = 16;

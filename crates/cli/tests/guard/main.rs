@@ -22,6 +22,7 @@ mod contract;
 mod front_log;
 mod hardening;
 mod key_manager;
+mod memory;
 mod openapi;
 mod openrpc;
 mod own_authority;

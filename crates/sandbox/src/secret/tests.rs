@@ -14,10 +14,11 @@ fn bytes(number: u32) -> [u8; 32] {
 }
 
 #[test]
-fn ten_thousand_keys_share_five_regions_and_stay_apart() {
+fn many_keys_fill_five_regions_and_stay_apart() {
+    let keys = u32::try_from(4 * REGION_BYTES / 32 + 1).unwrap();
     let pages = SecretPages::new();
     let secrets: Vec<Secret<32>> =
-        (0..10_000).map(|number| pages.store(&mut bytes(number)).unwrap()).collect();
+        (0..keys).map(|number| pages.store(&mut bytes(number)).unwrap()).collect();
     for (number, secret) in (0..).zip(&secrets) {
         assert!(secret.expose(|held| *held == bytes(number)), "{number}");
     }
@@ -88,4 +89,20 @@ fn anonymous_pages_serve_where_secret_memory_is_not() {
     unsafe { region.wipe(10, 20) };
     // SAFETY: as above.
     assert_eq!(unsafe { region.read::<100>(0) }, &[0; 100]);
+}
+
+#[test]
+#[should_panic(expected = "a range outside of its region")]
+fn a_range_that_ends_outside_of_its_region_has_no_address() {
+    let region = Region::map(REGION_BYTES).unwrap();
+    // SAFETY: never reached: nobody gets a reference.
+    let _: &[u8; 17] = unsafe { region.read(REGION_BYTES - 16) };
+}
+
+#[test]
+#[should_panic(expected = "a range outside of its region")]
+fn a_range_whose_end_is_no_number_has_no_address() {
+    let region = Region::map(REGION_BYTES).unwrap();
+    // SAFETY: never reached: nothing is wiped.
+    unsafe { region.wipe(usize::MAX, 2) };
 }
