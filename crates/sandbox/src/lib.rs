@@ -16,6 +16,7 @@
 //!   this machine is not.
 
 mod apply;
+mod disk;
 mod facts;
 mod filter;
 mod kernel;
@@ -28,6 +29,7 @@ mod syscalls;
 mod table;
 
 pub use apply::{ApplyError, Plan, harden_early, restrict_syscalls, shield};
+pub use disk::durability_of;
 pub use facts::{Facts, Finding};
 pub use filter::Profile;
 pub use measure::{Measure, UnknownMeasure};
