@@ -17,8 +17,9 @@ fn prctl(option: libc::c_int, value: libc::c_ulong) -> io::Result<libc::c_long> 
     checked(answer.into())
 }
 
-/// The effective user's id.
-pub(crate) fn effective_user() -> u32 {
+/// The effective user's id; 0 is root.
+#[must_use]
+pub fn effective_user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }
 }

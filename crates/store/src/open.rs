@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use palisade_protect::{Digest, KeyId, Record};
@@ -74,6 +75,8 @@ impl Store {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
+            // Whoever may put a link here must not choose the ledger.
+            .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .map_err(StoreError::io("opening the store's file", path))?;
         let backend =
@@ -227,9 +230,7 @@ fn create_private(path: &Path) -> io::Result<File> {
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.read(true).write(true).create_new(true).mode(0o600);
     options.open(path)
 }
 
