@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_homes;
 mod bad_input;
 mod bounds;
 mod clients;
