@@ -32,7 +32,8 @@ const OTHERS_WRITE: u32 = 0o022;
 const OTHERS_ENTER: u32 = 0o011;
 
 /// Who is trusted with a home.
-struct Trusted {
+struct Trusted<'a> {
+    home: &'a Path,
     user: u32,
     home_owner: u32,
     /// Others may reach what is in the home.
@@ -56,19 +57,21 @@ pub(crate) fn must_be_closed_to_others(home: &Path) -> Result<(), HomeError> {
         )));
     }
     must_not_be_written(home, &found, "there, and put another ledger in the place of this one")?;
-    let trusted = Trusted { user, home_owner, is_open: found.mode() & OTHERS_ENTER != 0 };
+    let is_open = found.mode() & OTHERS_ENTER != 0;
+    let trusted = Trusted { home, user, home_owner, is_open };
     for name in DIRECTORIES {
-        trusted.look_at(&home.join(name), Metadata::is_dir)?;
+        trusted.look_at(name, Metadata::is_dir)?;
     }
     for name in FILES {
-        trusted.look_at(&home.join(name), Metadata::is_file)?;
+        trusted.look_at(name, Metadata::is_file)?;
     }
     Ok(())
 }
 
-impl Trusted {
-    fn look_at(&self, path: &Path, is_plain: fn(&Metadata) -> bool) -> Result<(), HomeError> {
-        let Some(found) = look(path, fs::symlink_metadata(path))? else { return Ok(()) };
+impl Trusted<'_> {
+    fn look_at(&self, name: &str, is_plain: fn(&Metadata) -> bool) -> Result<(), HomeError> {
+        let path = self.home.join(name);
+        let Some(found) = look(&path, fs::symlink_metadata(&path))? else { return Ok(()) };
         let shown = path.display();
         if !is_plain(&found) {
             let what = if found.is_symlink() { "a link" } else { "of another kind" };
@@ -85,7 +88,15 @@ impl Trusted {
                 self.home_owner
             )));
         }
-        if self.is_open { must_not_be_written(path, &found, "it") } else { Ok(()) }
+        if owner == 0 && self.user != 0 && found.mode() & 0o077 == 0 {
+            return Err(HomeError::CouldNot(format!(
+                "{shown} is root's alone: a command was run as root on this home. Run \
+                 `chown -R {} {}` as root, and commands as that user from now on",
+                self.home_owner,
+                self.home.display()
+            )));
+        }
+        if self.is_open { must_not_be_written(&path, &found, "it") } else { Ok(()) }
     }
 }
 

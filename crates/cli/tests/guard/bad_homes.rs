@@ -13,7 +13,7 @@ use crate::support::duty::block;
 use crate::support::home::{KEYS, SECRETS, TestHome, text};
 
 /// Own nothing on a usual machine.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
 const STRANGER: u32 = 65_533;
 
 fn set_mode(path: &Path, mode: u32) {
@@ -30,7 +30,7 @@ fn give(path: &Path, owner: u32) -> bool {
 }
 
 /// The home and all that is in it.
-fn give_all(directory: &Path, owner: u32) -> bool {
+pub fn give_all(directory: &Path, owner: u32) -> bool {
     let inside = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let given = inside
         .collect::<Vec<PathBuf>>()
@@ -40,7 +40,7 @@ fn give_all(directory: &Path, owner: u32) -> bool {
 }
 
 /// The same command, of a user who is not root.
-fn as_nobody(home: &TestHome, mut command: Command) -> Command {
+pub fn as_nobody(home: &TestHome, mut command: Command) -> Command {
     // The test's own directory is root's alone.
     set_mode(&home.beside(""), 0o755);
     command.uid(NOBODY).gid(NOBODY);
@@ -136,6 +136,19 @@ fn a_home_of_another_user_is_refused_and_both_are_named() {
     give_all(&home.path(), NOBODY);
     let guard = Guard::start(as_nobody(&home, home.run_command()));
     guard.sign(KEYS[0], &block(1, 1)).signature();
+}
+
+#[test]
+fn a_command_that_was_run_as_root_on_a_users_home_is_told_with_what_mends_it() {
+    let home = TestHome::empty();
+    if !give_all(&home.path(), NOBODY) {
+        return;
+    }
+    home.import_raw(&SECRETS[..1], &["--fresh"]);
+    let parts = ["keys.sealed is root's alone", "`chown -R 65534 ", "commands as that user"];
+    is_refused(&as_nobody(&home, home.run_command()).output().unwrap(), 3, &parts);
+    give_all(&home.path(), NOBODY);
+    Guard::start(as_nobody(&home, home.run_command()));
 }
 
 #[test]

@@ -3,17 +3,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::bad_homes::{NOBODY, as_nobody, give_all};
 use super::processes::front_of;
 use crate::support::Guard;
 use crate::support::duty::block;
-use crate::support::home::{KEYS, TestHome, text};
-
-/// Owns nothing on a usual machine.
-const NOBODY: u32 = 65_534;
+use crate::support::home::{KEYS, SECRETS, TestHome, text};
 
 /// A field of `/proc/PID/status`.
 fn field(process: u32, name: &str) -> String {
@@ -181,4 +180,60 @@ fn a_starter_that_claims_a_clean_start_does_not_get_one() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("left of the starter"), "{said}");
+}
+
+/// What a user may lock without a word of the administrator, on a new kernel.
+const LOCKABLE: u64 = 8 << 20;
+
+/// Lets a running guard lock so many bytes from here on. Its own user may say so.
+fn let_lock(guard: &Guard, bytes: u64) {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--pid={}", guard.id())).arg(format!("--memlock={bytes}:"));
+    assert!(command.uid(NOBODY).gid(NOBODY).status().unwrap().success());
+}
+
+/// Imports the second key into the guard that runs on this home.
+fn import_second(home: &TestHome) -> std::process::Output {
+    let file = home.beside("secret");
+    fs::write(&file, SECRETS[1]).unwrap();
+    let mut command = home.command(&["keys", "import-raw", "--chain", "ethereum", "--type", "bls"]);
+    command.arg("--fresh").arg(file).output().unwrap()
+}
+
+#[test]
+fn a_key_for_which_no_memory_can_be_locked_is_not_admitted_and_the_guard_goes_on() {
+    let home = TestHome::with_keys(1);
+    // Root may lock what it likes.
+    if !give_all(&home.path(), NOBODY) {
+        return;
+    }
+    let start = |allowed: &[&str]| {
+        let mut command = as_nobody(&home, home.run_command());
+        command.args(allowed);
+        Guard::start(command)
+    };
+    let guard = start(&[]);
+    let_lock(&guard, 64 << 10);
+    let output = import_second(&home);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for part in ["no memory for secrets", "LimitMEMLOCK", "--allow-unhardened=secret-memory"] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    assert!(!home.succeeds(&["keys", "list"]).contains(KEYS[1]));
+    guard.sign(KEYS[1], &block(1, 1)).is_error(404, "unknown-key", "");
+    guard.sign(KEYS[0], &block(1, 1)).signature();
+    assert_eq!(guard.watch("/readyz").status, 200);
+    let_lock(&guard, LOCKABLE);
+    let output = import_second(&home);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(home.succeeds(&["keys", "list"]).contains(KEYS[1]));
+    guard.stop();
+    // Whoever says that the measure may be off has said so.
+    home.succeeds(&["keys", "remove", KEYS[1]]);
+    give_all(&home.path(), NOBODY);
+    let guard = start(&["--allow-unhardened=secret-memory", "--allow-unhardened=memory-locked"]);
+    let_lock(&guard, 64 << 10);
+    let output = import_second(&home);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
