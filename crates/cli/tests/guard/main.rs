@@ -35,6 +35,7 @@ mod rpc_races;
 mod rpc_socket;
 mod secrets;
 mod secure;
+mod service_install;
 mod service_manager;
 mod session_custody;
 mod session_keys;
