@@ -1,8 +1,9 @@
 //! Files of secrets: bounded reads, private modes, owners, durable replacement.
 //!
-//! Invariants: no read goes beyond its limit, and what was read is wiped when dropped; a file of the
-//! vault's own is never one that a link names; what is created is readable by its owner alone; after [`replace`] returns `Ok` the new content survives
-//! a power cut, and when it fails before its rename the old content is untouched.
+//! Invariants: no read goes beyond its limit, and what was read is wiped when dropped; a file of
+//! the vault's own is never one that a link names; what is created is readable by its owner alone;
+//! after [`replace`] returns `Ok` the new content survives a power cut, and when it fails before
+//! its rename the old content is untouched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -13,7 +13,7 @@ use crate::Finding;
 const IN_MEMORY: [(u32, &str); 3] =
     [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs"), (0x9584_58f6, "hugetlbfs")];
 
-/// Where flushing a file, and locking it against other machines, is as good as somebody else's word.
+/// Where flushing a file, and locking it against other machines, is somebody else's word.
 const ELSEWHERE: [(u32, &str); 8] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),

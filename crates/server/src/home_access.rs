@@ -2,8 +2,8 @@
 //!
 //! Invariant: a home is not used, neither by a guard nor by a command, unless it is this user's and
 //! others may not write in it, and what the guard opens there by name is a plain file of somebody
-//! who is trusted, not a link to one. Root may use everybody's home: secure mode says what it thinks
-//! of that.
+//! who is trusted, not a link to one. Root may use everybody's home: secure mode says what it
+//! thinks of that.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;

@@ -114,8 +114,8 @@ pub(super) fn report(table: &Table) {
     }
     if is_off(Measure::DurableHome) {
         tracing::warn!(
-            "THE RECORDS OF THIS GUARD ARE NOT ON A DISK. After a restart of the machine, never sign \
-             with these keys from this home or a new one as if they were fresh"
+            "THE RECORDS OF THIS GUARD ARE NOT ON A DISK. After a restart of the machine these \
+             keys are not fresh: import them with --from-now"
         );
     }
 }

@@ -10,7 +10,8 @@ use crate::support::home::text;
 fn asked_from(place: &str, prepared: &str) -> Option<Output> {
     let script = format!(
         "set -e; mount -t tmpfs -o mode=755 none /opt; program='/opt/{place}'
-         units=/usr/lib/systemd/system; [ ! -e $units/palisade.service ] || mount -t tmpfs none $units
+         units=/usr/lib/systemd/system
+         [ ! -e $units/palisade.service ] || mount -t tmpfs none $units
          mkdir -p \"$(dirname \"$program\")\"; cp '{}' \"$program\"; {prepared}
          trap 'echo prepared >&2' EXIT; \"$program\" service install",
         env!("CARGO_BIN_EXE_palisade")

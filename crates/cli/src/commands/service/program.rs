@@ -1,7 +1,8 @@
 //! Which program the service starts, and whether it may: systemd starts it as root's word.
 //!
-//! Invariants: the unit names no program that somebody else than root can exchange, neither the file
-//! nor a directory on the way to it; no name that systemd would read otherwise than it is written.
+//! Invariants: the unit names no program that somebody else than root can exchange, neither the
+//! file nor a directory on the way to it; no name that systemd would read otherwise than it is
+//! written.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -44,8 +45,8 @@ fn is_visible(program: &Path) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::Usage(format!(
-        "the service could not start {}: it sees nothing in {hidden}. Install the program first, as \
-         root: `{INSTALL}`, and call that one",
+        "the service could not start {}: it sees nothing in {hidden}. Install the program first, \
+         as root: `{INSTALL}`, and call that one",
         program.display()
     )))
 }
@@ -57,9 +58,9 @@ fn as_written(program: &Path) -> Result<String, Failure> {
         return Ok(text.to_owned());
     }
     Err(Failure::Usage(format!(
-        "systemd would read the name {program:?} otherwise than it is written: a path in a unit may \
-         have letters, digits and {PLAIN} only. Install the program under such a name, as root: \
-         `{INSTALL}`, and call that one"
+        "systemd would read the name {program:?} otherwise than it is written: a path in a unit \
+         may have letters, digits and {PLAIN} only. Install the program under such a name, as \
+         root: `{INSTALL}`, and call that one"
     )))
 }
 
@@ -75,9 +76,9 @@ fn is_roots_alone(program: &Path) -> Result<(), Failure> {
             owner => format!("belongs to user {owner}"),
         };
         return Err(Failure::Usage(format!(
-            "the service would start {}, and {shown} {why}: somebody else than root can put another \
-             program there. Install the program where only root may write, as root: `{INSTALL}`, \
-             and call that one; or run `chown root {shown}` and `chmod go-w {shown}`",
+            "the service would start {}, and {shown} {why}: somebody else than root can put \
+             another program there. Install the program where only root may write, as root: \
+             `{INSTALL}`, and call that one; or run `chown root {shown}` and `chmod go-w {shown}`",
             program.display()
         )));
     }
