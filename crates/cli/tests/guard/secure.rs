@@ -138,17 +138,53 @@ fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
     assert!(guard.log().contains("RUNS AS ROOT"), "{}", guard.log());
 }
 
+/// A guard under a tracer, which does as it is told.
+fn traced(home: &TestHome, tracer: &[&str], more: &[&str]) -> Command {
+    let run = home.run_command();
+    let mut command = Command::new("strace");
+    // The guard is the process that was started; the tracer is a child of its own.
+    command.args(["-D", "-q", "-o", "/dev/null"]).args(tracer);
+    command.arg(run.get_program()).args(run.get_args()).args(more);
+    command
+}
+
+/// A tracer that answers to one call as a kernel does that has no such call.
+#[test]
+fn a_kernel_without_landlock_or_seccomp_gets_no_guard_unless_that_is_allowed() {
+    let home = TestHome::with_keys(1);
+    for (call, measure, why, remedy) in [
+        ("landlock_create_ruleset", "landlock-files", "the kernel has no Landlock", "Linux 5.19"),
+        ("seccomp", "seccomp", "Function not implemented", "CONFIG_SECCOMP_FILTER"),
+    ] {
+        let inject = format!("inject={call}:error=ENOSYS");
+        let tracer = ["-f", "-e", &format!("trace={call}"), "-e", &inject];
+        let allow = |measure| format!("--allow-unhardened={measure}");
+        let (traced_is_allowed, measure_is_allowed) = (allow("ptrace-refused"), allow(measure));
+        let Ok(output) = traced(&home, &tracer, &[&traced_is_allowed]).output() else {
+            eprintln!("!! SKIPPED: a guard without {call}: there is no strace");
+            return;
+        };
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        for part in [&format!("{measure}: "), why, remedy, &measure_is_allowed] {
+            assert!(said.contains(part), "{part:?} is not in: {said}");
+        }
+        let mut allowed = vec![traced_is_allowed.as_str(), &measure_is_allowed];
+        if call == "seccomp" {
+            // What stands in for these on a kernel before 6.7.
+            allowed.push("--allow-unhardened=landlock-tcp");
+            allowed.push("--allow-unhardened=write-xor-execute");
+        }
+        let guard = Guard::start(traced(&home, &tracer, &allowed));
+        assert_eq!(state_of(&status(&home), measure), "off-allowed");
+        drop(guard);
+    }
+}
+
 /// A debugger that was there before the guard could refuse it stays attached to it.
 #[test]
 fn a_guard_that_is_traced_from_its_start_reads_no_secret_unless_that_is_allowed() {
-    let traced = |home: &TestHome, more: &[&str]| {
-        let run = home.run_command();
-        let mut command = Command::new("strace");
-        // The guard is the process that was started; the tracer is a child of its own.
-        command.args(["-D", "-q", "-e", "trace=none", "-o", "/dev/null"]);
-        command.arg(run.get_program()).args(run.get_args()).args(more);
-        command
-    };
+    let traced = |home: &TestHome, more: &[&str]| traced(home, &["-e", "trace=none"], more);
     let home = TestHome::with_keys(1);
     let secret = home.path().join("unlock.secret");
     let away = home.beside("unlock.secret");
