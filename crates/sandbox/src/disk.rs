@@ -1,11 +1,13 @@
 //! Whether what is written in a directory is still there after the machine was switched off.
 //!
 //! Invariants: a file system that lives in memory is never taken for a disk; what cannot be looked
-//! at is not either. What lies below a file system is not seen: a container's layer, a block device
-//! or a host's directory may be in memory, and look like a disk from here.
+//! at is not either. What lies below a file system is not seen, but for an overlay whose upper layer
+//! is in sight: a block device or a host's directory may be in memory, and look like a disk.
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::Finding;
 
@@ -34,10 +36,26 @@ const OVERLAY: u32 = 0x794c_7630;
 pub fn durability_of(directory: &Path) -> Finding {
     let there = directory.ancestors().find(|ancestor| ancestor.exists());
     let there = there.unwrap_or(Path::new("."));
-    kind_of(there).map_or_else(
-        |error| Finding::Fails(format!("{} cannot be looked at: {error}", there.display())),
-        judged,
-    )
+    match (kind_of(there), upper_layer(there).and_then(|upper| kind_of(&upper).ok())) {
+        (Ok(OVERLAY), Some(upper)) if IN_MEMORY.iter().any(|(kind, _)| *kind == upper) => {
+            judged(upper)
+        }
+        (Ok(kind), _) => judged(kind),
+        (Err(error), _) => {
+            Finding::Fails(format!("{} cannot be looked at: {error}", there.display()))
+        }
+    }
+}
+
+/// Where an overlay keeps what is written, as its mount says; it may be out of sight.
+fn upper_layer(directory: &Path) -> Option<PathBuf> {
+    let device = directory.metadata().ok()?.dev();
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    // proc_pid_mountinfo(5): the third field is the device, the last are the options.
+    let is_its = |line: &&str| line.split(' ').nth(2) == Some(&device);
+    let options = mounts.lines().find(is_its)?.rsplit(' ').next()?;
+    options.split(',').find_map(|option| option.strip_prefix("upperdir=")).map(PathBuf::from)
 }
 
 fn kind_of(path: &Path) -> io::Result<u32> {

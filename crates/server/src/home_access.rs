@@ -14,14 +14,15 @@ use rustix::process::geteuid;
 
 use crate::home::{HomeError, could_not};
 
-/// What is opened by name. `lock` is looked at when it is opened; what the configuration names may
-/// be elsewhere, and of anybody.
-const FILES: [&str; 6] = [
+/// What is opened by name. What the configuration names may be elsewhere, and of anybody.
+const FILES: [&str; 8] = [
+    "lock",
     "palisade.toml",
     "network.yaml",
     "store.redb",
     "unlock.secret",
     "api-token.txt",
+    "keys/keys.lock",
     "keys/keys.sealed",
 ];
 const DIRECTORIES: [&str; 1] = ["keys"];
