@@ -1,8 +1,8 @@
 //! Whether what is written in a directory is still there after the machine was switched off.
 //!
 //! Invariants: a file system that lives in memory is never taken for a disk; what cannot be looked
-//! at is not either. What lies below a file system is not seen, but for an overlay whose upper layer
-//! is in sight: a block device or a host's directory may be in memory, and look like a disk.
+//! at is not either. What lies below a file system is not seen, but for an overlay whose upper
+//! layer is in sight: a block device or a host's directory may be in memory, and look like a disk.
 
 use std::fs;
 use std::io;

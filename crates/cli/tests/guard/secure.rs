@@ -2,13 +2,13 @@
 //! operator can leave out.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::bad_homes::{NOBODY, as_nobody, give_all};
+use super::bad_homes::{NOBODY, as_nobody, give, give_all};
 use super::processes::front_of;
 use crate::support::Guard;
 use crate::support::duty::block;
@@ -116,8 +116,7 @@ fn an_unknown_measure_is_a_usage_error_that_lists_the_known_ones() {
 #[test]
 fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
     let home = TestHome::with_keys(1);
-    if chown(home.path(), Some(NOBODY), None).is_err() {
-        eprintln!("!! SKIPPED: only root can give its home away");
+    if !give(&home.path(), NOBODY) {
         return;
     }
     let output = home.run_command().output().unwrap();
