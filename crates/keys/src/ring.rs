@@ -73,7 +73,8 @@ impl KeyRing {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
         let Some(SecretKey::Bls(key)) = held.opened() else { return Err(SignError::Damaged(id)) };
-        Ok(key.sign_point(&self.points.point(&permit.digest())))
+        let signature = key.sign_point(&self.points.point(&permit.digest()));
+        signature.ok_or(SignError::Damaged(id))
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those

@@ -13,16 +13,15 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use blstrs::Scalar;
 use palisade_keys::{BlsSecretKey, NewKey, Scheme, SessionSecretKey, UnlockSecret, Vault};
 use palisade_sandbox::{Backing, SecretPages};
 
 /// Keys of each kind.
 const KEYS: u64 = 300;
 
-/// The first word of each secret as it lies in memory: of a seed, and of a scalar as blst holds it.
+/// The first word of each secret as it lies in memory: of a seed, and of a number.
 const SEED: u64 = 0x5eed_0f5e_5510_4ed1;
-const SCALAR: u64 = 0x5ca1_a70f_b15c_0de5;
+const NUMBER: u64 = 0x5ca1_a70f_b15c_0d25;
 
 /// One at work, and what its constructors left on the stack.
 const AT_MOST: usize = 4;
@@ -31,15 +30,16 @@ fn words(kind: u64, index: u64) -> [u64; 4] {
     [kind, index, !index, index]
 }
 
+fn digits(kind: u64, index: u64) -> String {
+    format!("0x{}", hex::encode(words(kind, index).map(u64::to_le_bytes).concat()))
+}
+
 fn session(index: u64) -> SessionSecretKey {
-    let bytes = words(SEED, index).map(u64::to_le_bytes).concat();
-    SessionSecretKey::from_uri(Scheme::Ed25519, &format!("0x{}", hex::encode(bytes))).unwrap()
+    SessionSecretKey::from_uri(Scheme::Ed25519, &digits(SEED, index)).unwrap()
 }
 
 fn validator(index: u64) -> BlsSecretKey {
-    // As the library holds it: times 2^256, modulo the order of the group.
-    let scalar = Scalar::from(blst::blst_fr { l: words(SCALAR, index) });
-    BlsSecretKey::from_bytes(&scalar.to_bytes_be()).unwrap()
+    BlsSecretKey::from_hex(&digits(NUMBER, index)).unwrap()
 }
 
 fn all() -> Vec<NewKey> {
@@ -82,7 +82,7 @@ impl Search {
             for place in self.buffer[..read].windows(24).step_by(8) {
                 let [kind, index, mark] = [0, 8, 16]
                     .map(|from| u64::from_le_bytes(place[from..from + 8].try_into().unwrap()));
-                if (kind == SEED || kind == SCALAR) && index < KEYS && mark == !index {
+                if (kind == SEED || kind == NUMBER) && index < KEYS && mark == !index {
                     found.insert((kind, index));
                 }
             }

@@ -195,12 +195,15 @@ fn has_in_memory(process: u32, wanted: &[Vec<u8>]) -> bool {
     })
 }
 
-/// The first key, in every form in which it passes by.
-fn forms_of_the_first_key() -> Vec<Vec<u8>> {
-    let digits = SECRETS[0].trim_start_matches("0x");
+/// A secret key, in every form in which it passes by.
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    let digits = secret.trim_start_matches("0x");
     let big_endian = hex::decode(digits).unwrap();
     let little_endian: Vec<u8> = big_endian.iter().rev().copied().collect();
-    vec![big_endian, little_endian, digits.as_bytes().to_vec()]
+    let scalar = blstrs::Scalar::from_bytes_be(&big_endian.clone().try_into().unwrap()).unwrap();
+    // As the library multiplies it: times 2^256, modulo the order of the group.
+    let multiplied = blst::blst_fr::from(scalar).l.map(u64::to_le_bytes).concat();
+    vec![big_endian, little_endian, digits.as_bytes().to_vec(), multiplied]
 }
 
 #[test]
@@ -212,7 +215,7 @@ fn no_page_of_the_front_holds_a_key() {
     }
     guard.sign(KEYS[0], &block(1, 1)).signature();
     guard.sign(KEYS[0], &attestation(0, 2, 1)).signature();
-    let wanted = forms_of_the_first_key();
+    let wanted = forms_of(SECRETS[0]);
     assert!(!has_in_memory(front_of(&guard), &wanted), "the front holds the secret key");
     // What passes through the front is found there: the search can find.
     let passed = vec![KEYS[0].as_bytes().to_vec()];
@@ -231,10 +234,16 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
         eprintln!("!! SKIPPED: searching the core: the kernel has no memfd_secret");
         return;
     }
+    let forms = forms_of(SECRETS[0]);
+    assert!(!has_in_memory(guard.id(), &forms), "the core shows its key right after its start");
     for slot in 1..20 {
         guard.sign(KEYS[0], &block(slot, 1)).signature();
     }
-    assert!(!has_in_memory(guard.id(), &forms_of_the_first_key()), "the core shows its key");
+    assert!(!has_in_memory(guard.id(), &forms), "the core shows its key after signing");
+    home.import_raw(&SECRETS[1..2], &["--fresh"]);
+    guard.sign(KEYS[1], &block(1, 1)).signature();
+    let forms = forms_of(SECRETS[1]);
+    assert!(!has_in_memory(guard.id(), &forms), "the core shows a key that came in");
     let passed = vec![KEYS[0].as_bytes().to_vec(), hex::decode(&KEYS[0][2..]).unwrap()];
     assert!(has_in_memory(guard.id(), &passed), "the search finds nothing");
 }
