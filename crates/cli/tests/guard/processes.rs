@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
+use super::key_manager::keystore;
 use crate::support::duty::{attestation, block};
 use crate::support::home::{KEYS, SECRETS, TestHome};
 use crate::support::http::Connection;
@@ -241,11 +244,22 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
     }
     assert!(!has_in_memory(guard.id(), &forms), "the core shows its key after signing");
     home.import_raw(&SECRETS[1..2], &["--fresh"]);
+    post_keystore(&home, &guard, SECRETS[2]);
     guard.sign(KEYS[1], &block(1, 1)).signature();
-    let forms = forms_of(SECRETS[1]);
-    assert!(!has_in_memory(guard.id(), &forms), "the core shows a key that came in");
+    for (secret, way) in [(SECRETS[1], "the admin socket"), (SECRETS[2], "the key manager API")] {
+        let shown = has_in_memory(guard.id(), &forms_of(secret));
+        assert!(!shown, "the core shows a key that came in by {way}");
+    }
     let passed = vec![KEYS[0].as_bytes().to_vec(), hex::decode(&KEYS[0][2..]).unwrap()];
     assert!(has_in_memory(guard.id(), &passed), "the search finds nothing");
+}
+
+fn post_keystore(home: &TestHome, guard: &Guard, secret: &str) {
+    let body = json!({ "keystores": [keystore(secret, "fish")], "passwords": ["fish"] });
+    let bearer = format!("Bearer {}", home.token());
+    let headers = [("Authorization", bearer.as_str())];
+    let answer = guard.request("POST", "/eth/v1/keystores", &headers, &body.to_string());
+    assert_eq!(answer.json()["data"][0]["status"], "imported", "{answer:?}");
 }
 
 #[test]
