@@ -23,6 +23,18 @@ impl Held {
         Ok(Self { secret: pages.store(&mut bytes)?, public_key: key.public_key() })
     }
 
+    /// Puts to rest what `write` writes, which must be the secret of `public_key`. It is nowhere
+    /// else meanwhile, but for the look at whether it is.
+    pub(crate) fn written_by<E: From<SecretError>>(
+        pages: &SecretPages,
+        public_key: PublicKey,
+        write: impl FnOnce(&mut [u8; 32]) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let held = Self { secret: pages.fill(write)?, public_key };
+        let is_its_secret = held.opened().is_some();
+        Ok(is_its_secret.then_some(held))
+    }
+
     /// Its public half.
     pub(crate) fn public_key(&self) -> PublicKey {
         self.public_key

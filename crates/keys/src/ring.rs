@@ -47,18 +47,18 @@ impl KeyRing {
     /// # Errors
     /// [`SecretError`] when the system gives no pages for them.
     pub fn new(keys: impl IntoIterator<Item = BlsSecretKey>) -> Result<Self, SecretError> {
-        Self::of_any(keys.into_iter().map(SecretKey::Bls))
+        let pages = SecretPages::new();
+        Self::of_held(keys.into_iter().map(|key| Held::new(&pages, &SecretKey::Bls(key))))
     }
 
-    /// A ring of keys of any scheme.
-    pub(crate) fn of_any(keys: impl IntoIterator<Item = SecretKey>) -> Result<Self, SecretError> {
-        let pages = SecretPages::new();
+    /// A ring of keys of any scheme, each put to rest before the next one is asked for.
+    pub(crate) fn of_held<E>(keys: impl IntoIterator<Item = Result<Held, E>>) -> Result<Self, E> {
         let mut ring = Self::default();
-        for key in keys {
-            let held = Held::new(&pages, &key)?;
-            let of_kind = match key {
-                SecretKey::Bls(_) => &mut ring.keys,
-                SecretKey::Session(_) => &mut ring.sessions,
+        for held in keys {
+            let held = held?;
+            let of_kind = match held.public_key() {
+                PublicKey::Bls(_) => &mut ring.keys,
+                PublicKey::Session(_) => &mut ring.sessions,
             };
             of_kind.insert(held.public_key().id(), held);
         }
@@ -75,10 +75,11 @@ impl KeyRing {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
         let point = self.points.point(&permit.digest());
-        wiped_after(|| match held.opened() {
-            Some(SecretKey::Bls(key)) => Ok(key.sign_point(&point)),
-            _ => Err(SignError::Damaged(id)),
-        })
+        let signature = wiped_after(|| match held.opened() {
+            Some(SecretKey::Bls(key)) => key.sign_point(&point),
+            _ => None,
+        });
+        signature.ok_or(SignError::Damaged(id))
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those

@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod engine;
 pub mod home;
 mod home_access;
+mod home_error;
 pub mod http;
 pub mod link;
 mod listener;

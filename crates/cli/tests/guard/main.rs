@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_homes;
 mod bad_input;
 mod bounds;
 mod clients;
@@ -36,6 +37,7 @@ mod rpc_races;
 mod rpc_socket;
 mod secrets;
 mod secure;
+mod service_install;
 mod service_manager;
 mod session_custody;
 mod session_keys;

@@ -16,7 +16,7 @@ pub(super) struct Region {
 }
 
 // SAFETY: the memory belongs to the region alone and is not tied to a thread; ranges are read and
-// written under the rules of `read`, `write` and `wipe`.
+// written under the rules of `read`, `change` and `wipe`.
 unsafe impl Send for Region {}
 // SAFETY: as above; shared access reads, or writes a range that nobody else has.
 unsafe impl Sync for Region {}
@@ -57,14 +57,19 @@ impl Region {
         unsafe { &*at }
     }
 
-    /// Fills a range.
+    /// Shows a range to somebody who writes it.
     ///
     /// # Safety
     /// Nobody else reads or writes the range meanwhile.
-    pub(super) unsafe fn write(&self, start: usize, bytes: &[u8]) {
-        let at = self.at(start, bytes.len());
-        // SAFETY: mapped and writable; `bytes` cannot overlap, as nobody else has this range.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len()) };
+    pub(super) unsafe fn change<const N: usize, T>(
+        &self,
+        start: usize,
+        write: impl FnOnce(&mut [u8; N]) -> T,
+    ) -> T {
+        let at = self.at(start, N).cast::<[u8; N]>();
+        // SAFETY: mapped, writable, initialised (zeroes at first), and nobody else's by the
+        // caller's word.
+        write(unsafe { &mut *at })
     }
 
     /// Makes a range zeroes, in a way that is not optimised away.

@@ -48,6 +48,35 @@ fn a_dropped_secret_is_wiped_and_its_neighbours_are_not() {
 }
 
 #[test]
+fn a_secret_that_was_not_made_after_all_leaves_nothing() {
+    #[derive(Debug, PartialEq)]
+    enum Why {
+        NoPages(SecretError),
+        HalfWay,
+    }
+    impl From<SecretError> for Why {
+        fn from(error: SecretError) -> Self {
+            Self::NoPages(error)
+        }
+    }
+    let pages = SecretPages::new();
+    let before = pages.store(&mut bytes(1)).unwrap();
+    let half_way = pages.fill(|room: &mut [u8; 32]| {
+        assert_eq!(*room, [0; 32]);
+        *room = bytes(2);
+        Err(Why::HalfWay)
+    });
+    assert_eq!(half_way.err(), Some(Why::HalfWay));
+    // SAFETY: the range's owner is gone, and ranges are not given out again.
+    assert_eq!(unsafe { before.region.read::<32>(before.start + 32) }, &[0; 32]);
+    let whole = pages.fill::<32, Why>(|room| {
+        *room = bytes(3);
+        Ok(())
+    });
+    assert!(whole.unwrap().expose(|held| *held == bytes(3)));
+}
+
+#[test]
 fn a_secret_outlives_its_pages() {
     let secret = SecretPages::new().store(&mut bytes(9)).unwrap();
     assert!(secret.expose(|held| *held == bytes(9)));
@@ -82,7 +111,7 @@ fn anonymous_pages_serve_where_secret_memory_is_not() {
     let region = Region::map_anonymous(100).unwrap();
     assert_eq!(region.backing(), Backing::Locked);
     // SAFETY: nobody else has the region.
-    unsafe { region.write(10, &[5; 20]) };
+    unsafe { region.change(10, |room: &mut [u8; 20]| *room = [5; 20]) };
     // SAFETY: as above, and nobody writes meanwhile.
     assert_eq!(unsafe { region.read::<22>(9) }[..2], [0, 5]);
     // SAFETY: as above.

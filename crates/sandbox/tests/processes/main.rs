@@ -31,11 +31,12 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 17] = [
+    let tests: [(&str, fn()); 18] = [
         ("whole_serves_files_threads_and_connections", work::whole),
         ("front_serves_connections_and_opens_nothing_of_the_home", work::front),
         ("core_serves_files_and_an_inherited_socket", work::core),
         ("a_secret_is_in_no_page_that_another_process_reads", secrets::unreadable),
+        ("locked_memory_that_runs_out_is_an_error_where_it_is_demanded", secrets::runs_out),
         ("bytes_beside_secret_pages_fault", secrets::guard_pages),
         ("a_user_who_is_not_root_has_all_measures", users::nobody),
         ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),

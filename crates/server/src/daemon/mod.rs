@@ -109,7 +109,7 @@ pub fn run(
 ) -> Result<(), HomeError> {
     let prepared = prepare(home, options)?;
     stages.one_thread()?;
-    core::run(home, unlock, prepared, stages)
+    core::run(home, unlock, prepared, stages).map_err(HomeError::of_a_guard)
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
