@@ -171,21 +171,8 @@ impl SessionSecretKey {
 
     pub(crate) fn from_seed(scheme: Scheme, seed: Seed) -> Result<Self, SecretUriError> {
         let out_of_range = SecretUriError::OutOfRange;
-        let pair = match scheme {
-            Scheme::Sr25519 => {
-                let mini = MiniSecretKey::from_bytes(&*seed).map_err(|_| out_of_range)?;
-                Pair::Sr25519(Box::new(mini.expand_to_keypair(ExpansionMode::Ed25519)))
-            }
-            Scheme::Ed25519 => {
-                Pair::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
-            }
-            Scheme::Ecdsa => {
-                // The library's numbers are values, of which each move leaves one behind.
-                let key = wiped_after(|| k256::ecdsa::SigningKey::from_slice(&*seed).map(Box::new));
-                Pair::Ecdsa(key.map_err(|_| out_of_range)?)
-            }
-            Scheme::Bls12381 => return Err(SecretUriError::WrongScheme),
-        };
+        // The libraries' numbers are values, of which each move leaves one behind.
+        let pair = wiped_after(|| Pair::of(scheme, &seed))?;
         let bytes = pair.public_key_bytes();
         let public_key = SessionPublicKey::new(scheme, &bytes).map_err(|_| out_of_range)?;
         Ok(Self { seed: Box::new(seed), pair, public_key })
@@ -238,6 +225,22 @@ impl SessionSecretKey {
 }
 
 impl Pair {
+    fn of(scheme: Scheme, seed: &Seed) -> Result<Self, SecretUriError> {
+        let out_of_range = SecretUriError::OutOfRange;
+        Ok(match scheme {
+            Scheme::Sr25519 => {
+                let mini = MiniSecretKey::from_bytes(&**seed).map_err(|_| out_of_range)?;
+                Self::Sr25519(Box::new(mini.expand_to_keypair(ExpansionMode::Ed25519)))
+            }
+            Scheme::Ed25519 => Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed))),
+            Scheme::Ecdsa => {
+                let key = k256::ecdsa::SigningKey::from_slice(&**seed).map_err(|_| out_of_range)?;
+                Self::Ecdsa(Box::new(key))
+            }
+            Scheme::Bls12381 => return Err(SecretUriError::WrongScheme),
+        })
+    }
+
     fn public_key_bytes(&self) -> Vec<u8> {
         match self {
             Self::Sr25519(pair) => pair.public.to_bytes().to_vec(),
