@@ -72,9 +72,12 @@ impl KeyRing {
     pub fn sign(&self, permit: Permit) -> Result<Signature, SignError> {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
-        let Some(SecretKey::Bls(key)) = held.opened() else { return Err(SignError::Damaged(id)) };
-        let signature = key.sign_point(&self.points.point(&permit.digest()));
-        signature.ok_or(SignError::Damaged(id))
+        let point = self.points.point(&permit.digest());
+        let signature = held.with(|key| match key {
+            SecretKey::Bls(key) => key.sign_point(&point),
+            SecretKey::Session(_) => None,
+        });
+        signature.flatten().ok_or(SignError::Damaged(id))
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those
@@ -161,10 +164,11 @@ fn sign_with(
     permitted: KeyId,
     message: &Message<'_>,
 ) -> Result<SessionSignature, SignError> {
-    match held.opened() {
-        Some(SecretKey::Session(key)) => key.sign(permitted, message),
-        _ => Err(SignError::Damaged(permitted)),
-    }
+    let signature = held.with(|key| match key {
+        SecretKey::Session(key) => key.sign(permitted, message),
+        SecretKey::Bls(_) => Err(SignError::Damaged(permitted)),
+    });
+    signature.unwrap_or(Err(SignError::Damaged(permitted)))
 }
 
 impl fmt::Display for SignError {

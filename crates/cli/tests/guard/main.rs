@@ -22,6 +22,7 @@ mod clients;
 mod contract;
 mod hardening;
 mod key_manager;
+mod memory;
 mod openapi;
 mod openrpc;
 mod own_authority;
