@@ -27,6 +27,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::{DefaultIsZeroes, Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::any::in_clear;
+use crate::stack::forgetting;
 use crate::{Scheme, Signature, key_id};
 
 /// A public key: 48 bytes, a compressed point of G1. The bytes are not checked to be a point.
@@ -71,8 +72,10 @@ impl BlsSecretKey {
     /// # Errors
     /// [`SecretKeyError::OutOfRange`] for zero and for anything at or above the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SecretKeyError> {
-        let public_key = BlsPublicKey(in_range(bytes)?.sk_to_pk().compress());
-        Ok(Self { bytes: Box::new(*bytes), public_key })
+        forgetting(|| {
+            let public_key = BlsPublicKey(in_range(bytes)?.sk_to_pk().compress());
+            Ok(Self { bytes: Box::new(*bytes), public_key })
+        })
     }
 
     /// Reads a secret key: 64 hexadecimal digits, big-endian, with or without `0x`.
@@ -139,9 +142,6 @@ impl BlsPublicKey {
 }
 
 impl Whole {
-    /// In a frame of its own: what the constructors leave on the stack is where the multiplication
-    /// writes next.
-    #[inline(never)]
     fn new(bytes: &[u8; 32]) -> Option<Self> {
         Option::from(Scalar::from_bytes_be(bytes)).map(|scalar| Self(Box::new(WipedScalar(scalar))))
     }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::PublicKey;
 use crate::any::SecretKey;
+use crate::stack::forgetting;
 
 /// A secret key at rest.
 pub(crate) struct Held {
@@ -31,7 +32,7 @@ impl Held {
         write: impl FnOnce(&mut [u8; 32]) -> Result<(), E>,
     ) -> Result<Option<Self>, E> {
         let held = Self { secret: pages.fill(write)?, public_key };
-        let is_its_secret = held.opened().is_some();
+        let is_its_secret = held.with(drop).is_some();
         Ok(is_its_secret.then_some(held))
     }
 
@@ -40,10 +41,12 @@ impl Held {
         self.public_key
     }
 
-    /// The key, for one signature. `None` when its bytes are no more what they were: a fault of
+    /// What `work` makes of the key. `None` when its bytes are no more what they were: a fault of
     /// this machine's memory.
-    pub(crate) fn opened(&self) -> Option<SecretKey> {
-        let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
-        SecretKey::from_bytes(&bytes, self.public_key)
+    pub(crate) fn with<T>(&self, work: impl FnOnce(SecretKey) -> T) -> Option<T> {
+        forgetting(|| {
+            let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
+            SecretKey::from_bytes(&bytes, self.public_key).map(work)
+        })
     }
 }

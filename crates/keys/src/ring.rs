@@ -14,7 +14,6 @@ use palisade_sandbox::{SecretError, SecretPages};
 use crate::any::SecretKey;
 use crate::hash_points::HashPoints;
 use crate::held::Held;
-use crate::stack::wiped_after;
 use crate::{BlsPublicKey, BlsSecretKey, PublicKey, SessionPublicKey, SessionSignature, Signature};
 
 /// Secret keys by the ledger's name for them.
@@ -75,11 +74,11 @@ impl KeyRing {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
         let point = self.points.point(&permit.digest());
-        let signature = wiped_after(|| match held.opened() {
-            Some(SecretKey::Bls(key)) => key.sign_point(&point),
-            _ => None,
+        let signature = held.with(|key| match key {
+            SecretKey::Bls(key) => key.sign_point(&point),
+            SecretKey::Session(_) => None,
         });
-        signature.ok_or(SignError::Damaged(id))
+        signature.flatten().ok_or(SignError::Damaged(id))
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those
@@ -166,10 +165,11 @@ fn sign_with(
     permitted: KeyId,
     message: &Message<'_>,
 ) -> Result<SessionSignature, SignError> {
-    wiped_after(|| match held.opened() {
-        Some(SecretKey::Session(key)) => key.sign(permitted, message),
-        _ => Err(SignError::Damaged(permitted)),
-    })
+    let signature = held.with(|key| match key {
+        SecretKey::Session(key) => key.sign(permitted, message),
+        SecretKey::Bls(_) => Err(SignError::Damaged(permitted)),
+    });
+    signature.unwrap_or(Err(SignError::Damaged(permitted)))
 }
 
 impl fmt::Display for SignError {

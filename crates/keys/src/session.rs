@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::any::in_clear;
 use crate::secret_uri::{self, SecretUriError, Seed};
-use crate::stack::wiped_after;
+use crate::stack::forgetting;
 use crate::{Scheme, SignError, key_id};
 
 /// The context of every sr25519 signature (`sp_core::sr25519`).
@@ -156,7 +156,7 @@ impl SessionSecretKey {
     /// # Errors
     /// [`SecretUriError`]; it does not repeat the text.
     pub fn from_uri(scheme: Scheme, uri: &str) -> Result<Self, SecretUriError> {
-        Self::from_seed(scheme, secret_uri::seed(scheme, uri)?)
+        forgetting(|| Self::from_seed(scheme, secret_uri::seed(scheme, uri)?))
     }
 
     /// A new key from the operating system's randomness.
@@ -164,15 +164,17 @@ impl SessionSecretKey {
     /// # Errors
     /// [`GenerateError`]
     pub fn generate(scheme: Scheme) -> Result<Self, GenerateError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|_| GenerateError::NoRandomness)?;
-        Self::from_seed(scheme, seed).map_err(GenerateError::NotAKey)
+        forgetting(|| {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).map_err(|_| GenerateError::NoRandomness)?;
+            Self::from_seed(scheme, seed).map_err(GenerateError::NotAKey)
+        })
     }
 
     pub(crate) fn from_seed(scheme: Scheme, seed: Seed) -> Result<Self, SecretUriError> {
         let out_of_range = SecretUriError::OutOfRange;
         // The libraries' numbers are values, of which each move leaves one behind.
-        let pair = wiped_after(|| Pair::of(scheme, &seed))?;
+        let pair = forgetting(|| Pair::of(scheme, &seed))?;
         let bytes = pair.public_key_bytes();
         let public_key = SessionPublicKey::new(scheme, &bytes).map_err(|_| out_of_range)?;
         Ok(Self { seed: Box::new(seed), pair, public_key })

@@ -10,12 +10,14 @@ use std::os::unix::fs::FileExt;
 use palisade_substrate::mmr_commitment;
 use serde_json::json;
 
+use super::key_manager::keystore;
 use super::openrpc::ECDSA_ALICE;
 use super::processes::{front_of, is_hidden};
+use super::session_keys;
 use super::substrate::{self, announce, call, draw, present_slot, seal, vote};
 use crate::support::Guard;
 use crate::support::duty::{attestation, block};
-use crate::support::home::{KEYS, SECRETS};
+use crate::support::home::{KEYS, SECRETS, TestHome};
 
 /// The development keys of the session key types, as seeds: `//Alice`.
 const SR25519_SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
@@ -98,10 +100,27 @@ fn forms_of_the_keys() -> Vec<Wanted> {
         forms.push((name.to_owned(), bytes));
         forms.push((format!("{name} as digits"), digits.as_bytes().to_vec()));
     }
+    forms.push(("bls as it is multiplied".to_owned(), multiplied(bls)));
     let expanded = schnorrkel_secret();
     forms.push(("sr25519 expanded".to_owned(), expanded.to_bytes()[..32].to_vec()));
     forms.push(("sr25519 as ed25519".to_owned(), expanded.to_ed25519_bytes()[..32].to_vec()));
     forms
+}
+
+/// A BLS secret as the library multiplies it: times 2^256, modulo the order of the group.
+fn multiplied(digits: &str) -> Vec<u8> {
+    let bytes = hex::decode(digits.trim_start_matches("0x")).unwrap().try_into().unwrap();
+    let scalar = blstrs::Scalar::from_bytes_be(&bytes).unwrap();
+    blst::blst_fr::from(scalar).l.map(u64::to_le_bytes).concat()
+}
+
+/// A secret in every form in which one comes in.
+fn forms_of(name: &str, secret: &str) -> Vec<Wanted> {
+    let digits = secret.trim_start_matches("0x");
+    let bytes = hex::decode(digits).unwrap();
+    let backwards: Vec<u8> = bytes.iter().rev().copied().collect();
+    let forms = [bytes, backwards, digits.as_bytes().to_vec(), multiplied(secret)];
+    forms.map(|form| (format!("the key that came in by {name}"), form)).into()
 }
 
 fn schnorrkel_secret() -> schnorrkel::SecretKey {
@@ -126,6 +145,7 @@ fn serve(guard: &Guard) {
 }
 
 /// What the core says of a measure.
+#[allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
 fn is_on(guard: &Guard, measure: &str) -> bool {
     let on = format!("palisade_secure_measure{{measure=\"{measure}\",state=\"on\"}} 1\n");
     let is_on = guard.watch("/metrics").body.contains(&on);
@@ -185,6 +205,30 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
 }
 
 #[test]
+fn no_page_of_the_core_holds_a_key_that_came_in_while_it_served() {
+    let home = TestHome::with_keys(1);
+    let guard = home.start();
+    if is_hidden(guard.id()) || !is_on(&guard, "secret-memory") {
+        return;
+    }
+    home.import_raw(&SECRETS[1..2], &["--fresh"]);
+    post_keystore(&home, &guard, SECRETS[2]);
+    guard.sign(KEYS[1], &block(1, 1)).signature();
+    for (secret, way) in [(SECRETS[1], "the admin socket"), (SECRETS[2], "the key manager API")] {
+        assert_eq!(found(guard.id(), &forms_of(way, secret), any), NOTHING);
+    }
+    assert_ne!(found(guard.id(), &passed(), any), NOTHING, "the search can find");
+}
+
+fn post_keystore(home: &TestHome, guard: &Guard, secret: &str) {
+    let body = json!({ "keystores": [keystore(secret, "fish")], "passwords": ["fish"] });
+    let bearer = format!("Bearer {}", home.token());
+    let headers = [("Authorization", bearer.as_str())];
+    let answer = guard.request("POST", "/eth/v1/keystores", &headers, &body.to_string());
+    assert_eq!(answer.json()["data"][0]["status"], "imported", "{answer:?}");
+}
+
+#[test]
 fn no_page_of_either_process_may_go_to_swap() {
     let home = substrate::home("--fresh");
     let guard = home.start();
@@ -221,4 +265,40 @@ fn without_locked_memory_no_page_that_may_go_to_swap_holds_a_key() {
         .filter(|mapping| mapping.name.contains("secretmem"))
         .collect();
     assert!(!secret.is_empty() && secret.iter().all(|mapping| mapping.is_locked));
+}
+
+/// One of each scheme: what a library works with differs from scheme to scheme.
+#[test]
+fn no_page_of_the_core_holds_a_session_key_that_came_in_and_signed() {
+    let home = session_keys::home();
+    let guard = home.start();
+    if is_hidden(guard.id()) || !is_on(&guard, "secret-memory") {
+        return;
+    }
+    let seed = |first: &str| format!("0x{first}{}", &SECRETS[3][4..]);
+    for (key_type, first) in [("gran", "11"), ("babe", "12"), ("beef", "13")] {
+        let file = home.beside(key_type);
+        fs::write(&file, seed(first)).unwrap();
+        let arguments = ["keys", "import-raw", "--chain", "substrate:mini", "--fresh", "--type"];
+        home.succeeds(&[&arguments[..], &[key_type, file.to_str().unwrap()]].concat());
+    }
+    let named = session_keys::listed(&home);
+    let owner = session_keys::OWNER_HEX;
+    let mut arguments = vec!["keys", "prove", "--chain", "substrate:mini", "--owner", owner];
+    arguments.extend(named.iter().map(String::as_str));
+    assert_eq!(named.len(), 3);
+    home.succeeds(&arguments);
+    for first in ["11", "12", "13"] {
+        assert_eq!(found(guard.id(), &forms_of_seed(&seed(first)), any), NOTHING);
+    }
+}
+
+/// A seed, and what an sr25519 key works with.
+fn forms_of_seed(seed: &str) -> Vec<Wanted> {
+    let mut forms = forms_of("the admin socket", seed);
+    let bytes = hex::decode(seed.trim_start_matches("0x")).unwrap();
+    let mini = schnorrkel::MiniSecretKey::from_bytes(&bytes).unwrap();
+    let expanded = mini.expand_to_keypair(schnorrkel::ExpansionMode::Ed25519).secret.to_bytes();
+    forms.extend(expanded.chunks(32).map(|part| ("sr25519 expanded".to_owned(), part.to_vec())));
+    forms
 }

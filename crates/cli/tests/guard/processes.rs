@@ -5,9 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
-
-use super::key_manager::keystore;
 use crate::support::duty::{attestation, block};
 use crate::support::home::{KEYS, TestHome};
 use crate::support::http::Connection;

@@ -15,6 +15,7 @@ use super::VaultError;
 use super::format::{Fault, Sealed, SealedKey, Stretch, VERSION, Wrap, preamble};
 use crate::any::SecretKey;
 use crate::held::Held;
+use crate::stack::forgetting;
 use crate::{KeyRing, PublicKey, UnlockSecret};
 
 const UNLOCK_DOMAIN: &[u8] = b"palisade/vault/v1/unlock";
@@ -62,6 +63,10 @@ pub(super) fn wrap(
 
 /// Opens the home key with the unlock secret.
 pub(super) fn unwrap(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Fault> {
+    forgetting(|| unwrap_in_place(unlock, wrap))
+}
+
+fn unwrap_in_place(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Fault> {
     let key = unlock_key(unlock, wrap.stretch, &wrap.salt)?;
     let context = [HOME_KEY_DOMAIN, &preamble(wrap.stretch, &wrap.salt)].concat();
     let cipher = XChaCha20Poly1305::new((&*key).into());
@@ -79,8 +84,8 @@ pub(super) fn seal_key(
 ) -> Result<SealedKey, VaultError> {
     let public_key = secret.public_key();
     let context = key_context(&public_key);
-    let secret = seal(&home_key.cipher(), &context, &secret.to_bytes(), random)?;
-    Ok(SealedKey { public_key, secret })
+    let sealed = forgetting(|| seal(&home_key.cipher(), &context, &secret.to_bytes(), random));
+    Ok(SealedKey { public_key, secret: sealed? })
 }
 
 /// Opens a key for a moment.
@@ -94,10 +99,11 @@ pub(super) fn open_key(home_key: &HomeKey, sealed: &SealedKey) -> Result<SecretK
 /// one of them.
 pub(super) fn open_all(home_key: &HomeKey, keys: &[SealedKey]) -> Result<KeyRing, Fault> {
     let pages = SecretPages::new();
-    KeyRing::of_held(keys.iter().map(|sealed| {
+    let open = |sealed: &SealedKey| {
         let write = |room: &mut [u8; 32]| open_key_into(home_key, sealed, room);
         Held::written_by(&pages, sealed.public_key, write)?.ok_or(Fault::NOT_ITS_SECRET)
-    }))
+    };
+    forgetting(|| KeyRing::of_held(keys.iter().map(open)))
 }
 
 fn open_key_into(home_key: &HomeKey, sealed: &SealedKey, room: &mut [u8; 32]) -> Result<(), Fault> {

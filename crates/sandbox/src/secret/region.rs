@@ -5,7 +5,6 @@
 //! it runs under Miri.
 
 use std::io;
-use std::ptr;
 
 use super::Backing;
 use super::mapping::Mapping;
