@@ -27,8 +27,9 @@ pub(crate) fn keep_few_heaps() {
     };
 }
 
-/// The effective user's id.
-pub(crate) fn effective_user() -> u32 {
+/// The effective user's id; 0 is root.
+#[must_use]
+pub fn effective_user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }
 }

@@ -162,7 +162,7 @@ fn purpose(facts: &Facts, measure: Measure) -> &'static str {
 
 /// A state of the machine and not something to be done: naming it does not make it worse.
 fn holds_by_itself(facts: &Facts, measure: Measure) -> bool {
-    matches!(measure, Measure::NotRoot | Measure::ClockSane)
+    matches!(measure, Measure::NotRoot | Measure::ClockSane | Measure::DurableHome)
         && facts.finding(measure) == Finding::Works
 }
 

@@ -25,6 +25,7 @@ mod dial;
 pub mod engine;
 pub mod home;
 mod home_access;
+mod home_error;
 pub mod http;
 pub mod link;
 mod listener;

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -152,8 +153,10 @@ impl Store {
 }
 
 pub(crate) fn open_file(path: &Path) -> Result<File, StoreError> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.map_err(StoreError::io("opening the store's file", path))
+    let mut options = OpenOptions::new();
+    // Whoever may put a link here must not choose the ledger.
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW);
+    options.open(path).map_err(StoreError::io("opening the store's file", path))
 }
 
 pub(crate) fn file_backend(file: File) -> Result<FileBackend, StoreError> {
@@ -280,9 +283,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.read(true).write(true).create_new(true).mode(0o600);
     options.open(path)
 }
 

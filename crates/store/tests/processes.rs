@@ -355,3 +355,16 @@ fn a_lock_that_is_no_file_of_the_home_is_refused_and_what_it_leads_to_is_left_al
     std::fs::remove_file(&lock).unwrap();
     let _lock = HomeLock::acquire(home.path()).unwrap();
 }
+
+#[test]
+fn a_store_is_not_opened_through_a_link() {
+    let home = new_home();
+    let store = store_in(home.path());
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::rename(&store, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &store).unwrap();
+    let error = Store::open(&store).err().unwrap();
+    assert_eq!(error.code(), "store-unavailable", "{error}");
+    std::fs::rename(&elsewhere, &store).unwrap();
+    Store::open(&store).unwrap();
+}

@@ -10,7 +10,11 @@ use super::secure;
 use crate::run_arguments::{FrontArguments, RunArguments};
 use crate::{Done, Outcome, logging, output, unlock};
 
-pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
+pub(super) fn run<S: Stages>(
+    home: &Home,
+    arguments: &RunArguments,
+    stages: impl FnOnce(Hardening) -> S,
+) -> Done {
     secure::start_clean(&arguments.allow_unhardened)?;
     secure::shield(&arguments.allow_unhardened)?;
     keep_few_heaps();
@@ -27,7 +31,7 @@ pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     };
     let plan = secure::plan_of_core(&config, home);
     let profile = if two_processes { Profile::Core } else { Profile::Whole };
-    daemon::run(home, secret, &options, Hardening { plan, table, profile })?;
+    daemon::run(home, secret, &options, stages(Hardening { plan, table, profile }))?;
     Ok(Outcome::Yes)
 }
 
@@ -37,21 +41,32 @@ fn front_arguments(table: &Table) -> Vec<String> {
 }
 
 /// The process that `run` starts for the network.
-pub(super) fn front(arguments: &FrontArguments) -> Done {
+pub(super) fn front<S: Stages>(
+    arguments: &FrontArguments,
+    stages: impl FnOnce(Hardening) -> S,
+) -> Done {
     secure::shield(&arguments.allow_unhardened)?;
     keep_few_heaps();
     logging::start_in_front();
     // The core has tried them on this machine, a moment ago.
     let table = Table::without(&arguments.allow_unhardened);
-    daemon::front(Hardening { plan: Plan::default(), table, profile: Profile::Front })?;
+    daemon::front(stages(Hardening { plan: Plan::default(), table, profile: Profile::Front }))?;
     Ok(Outcome::Yes)
 }
 
-/// What a process gives up, when its time has come.
-struct Hardening {
+/// What a process of a guard gives up, when its time has come.
+pub struct Hardening {
     plan: Plan,
     table: Table,
     profile: Profile,
+}
+
+impl Hardening {
+    /// What the process is for.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
 }
 
 impl Stages for Hardening {

@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_homes;
 mod bad_input;
 mod bounds;
 mod clients;
@@ -24,6 +25,7 @@ mod dialled_over_tls;
 mod front_log;
 mod hardening;
 mod key_manager;
+mod memory;
 mod openapi;
 mod openrpc;
 mod own_authority;
@@ -37,6 +39,7 @@ mod rpc_races;
 mod rpc_socket;
 mod secrets;
 mod secure;
+mod service_install;
 mod service_manager;
 mod session_custody;
 mod session_keys;

@@ -1,16 +1,18 @@
 //! Places that clients share: one that takes all it can get keeps no other out.
 //!
-//! Decides: WebSockets, connections and requests under way have a part that is kept for each
-//! client; connections that bring nothing give way.
+//! Decides: WebSockets, connections, requests under way and the room for long bodies have a part that
+//! is kept for each client; connections that bring nothing give way.
 
 use serde_json::{Value, json};
 
 use super::clients::{TOKEN_A, TOKEN_B, two_clients};
 use crate::support::duty::randao;
 use crate::support::home::KEYS;
-use crate::support::http::{Answer, Connection};
+use crate::support::http::{Answer, Connection, head};
 use crate::support::socket::Socket;
 use crate::support::{Guard, eventually};
+
+const BATCH: &str = "/api/v1/eth2/sign";
 
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
@@ -105,6 +107,34 @@ fn one_client_cannot_take_all_connections() {
     assert_eq!(connect(&guard, TOKEN_A).1.status, 200);
     drop(of_a);
     eventually("there is room again", || connect(&guard, TOKEN_A).1.status == 200);
+}
+
+/// The first has sent all but the last byte of as many long bodies as are read at a time.
+#[test]
+fn one_client_cannot_take_all_the_room_for_long_bodies() {
+    let home = two_clients();
+    home.add_config("[limits]\nbody_timeout_ms = 600000");
+    let guard = home.start();
+    let almost = vec![b'x'; (8 << 20) - 1];
+    let headers = bearer(TOKEN_A);
+    let begin = || {
+        let mut connection = Connection::open(guard.listen);
+        let head = head("POST", BATCH, &as_client(&headers, &[]), 8 << 20);
+        connection.send(head.as_bytes()).unwrap();
+        connection.send(&almost).unwrap();
+        connection
+    };
+    let holding: Vec<_> = (0..16).map(|_| begin()).collect();
+    let long = "x".repeat(7_000_000);
+    let post = |token| {
+        let headers = bearer(token);
+        guard.request("POST", BATCH, &as_client(&headers, &[]), &long)
+    };
+    eventually("the share is used up", || post(TOKEN_A).status == 503);
+    // What the other sends is read, and is no JSON.
+    post(TOKEN_B).is_error(400, "malformed-json", "");
+    drop(holding);
+    eventually("there is room again", || post(TOKEN_A).status == 400);
 }
 
 /// Each could stay for ten minutes.

@@ -45,7 +45,7 @@ pub(super) fn run(
         home.open_locked(lock, config, &unlock)?;
     drop(unlock);
     refuse_unprotected(&network)?;
-    let ring = vault.load_ring().map_err(|error| HomeError::CouldNot(error.to_string()))?;
+    let ring = vault.load_ring()?;
     let sessions = SessionKey::in_service(ring.session_public_keys(), &store);
     let keychain = Keychain::new(ring).with_sessions(sessions);
     let genesis = store.genesis_validators_root();
@@ -75,7 +75,7 @@ pub(super) fn run(
     served?;
     match stopped {
         Ok(_store) => tracing::info!("stopped cleanly"),
-        Err(error) => return Err(HomeError::CouldNot(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     drop(lock);
     Ok(())

@@ -4,7 +4,8 @@
 //! Invariants: whatever a front writes becomes lines of the core's own format with the target
 //! [`TARGET`], which no other line has, so that it can neither pass for the core nor touch what the
 //! core wrote; lines are bounded in length and in number, and what is left out is counted; reading
-//! never stops, so that a front is not held up; the last lines of a front that dies are all there.
+//! never stops for long, so that a front is not held up; the last lines of a front that dies are all
+//! there.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, PipeReader, Read};
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is taken out of the pipe at a time: all that it holds.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// Before more is taken from a front that floods: to read it all takes little of a processor.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The reading of one front's pipe, on a thread of its own.
 pub(super) struct FrontLog(oneshot::Receiver<()>);
@@ -122,7 +126,11 @@ fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) {
     let mut pipe = BufReader::with_capacity(CHUNK_BYTES, pipe);
     let mut incoming = Incoming::default();
     let mut newest = VecDeque::with_capacity(LAST_LINES);
+    let mut floods = false;
     loop {
+        if floods && pipe.buffer().is_empty() {
+            std::thread::sleep(PAUSE);
+        }
         let chunk = match pipe.fill_buf() {
             Ok([]) => break,
             Ok(chunk) => chunk,
@@ -136,8 +144,13 @@ fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) {
         };
         incoming.add(part);
         pipe.consume(taken);
+        if end.is_none() {
+            floods = 0 < incoming.cut;
+        }
         let Some(line) = end.and_then(|_| incoming.take()) else { continue };
-        match budget.spend() {
+        let spent = budget.spend();
+        floods = spent.is_none();
+        match spent {
             Some(left_out) => {
                 newest.clear();
                 tell_left_out(left_out, write);
@@ -213,11 +226,11 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut_and_takes_no_memory() {
-        let endless = std::io::repeat(b'x').take(100 << 20);
+        let endless = std::io::repeat(b'x').take(10 << 20);
         let mut lines = Vec::new();
         copy(endless, &LogBudget::of(1), &mut |line| lines.push(line));
         let [Line::Said(Level::ERROR, text)] = &lines[..] else { panic!("{lines:?}") };
-        assert!(text.ends_with(&format!("x [{} bytes cut]", (100 << 20) - MAX_LINE_BYTES)));
+        assert!(text.ends_with(&format!("x [{} bytes cut]", (10 << 20) - MAX_LINE_BYTES)));
         assert!(text.len() < MAX_LINE_BYTES + 40);
     }
 

@@ -113,7 +113,7 @@ pub fn run(
         Front::Here(setup, _) => nodes::ports(&setup.nodes),
     };
     stages.one_thread(&dials)?;
-    core::run(home, unlock, prepared, stages)
+    core::run(home, unlock, prepared, stages).map_err(HomeError::of_a_guard)
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {

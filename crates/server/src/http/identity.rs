@@ -12,7 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Place, Shared, SharedPlaces, TurnedAway, body, reply};
+use super::shares::{Asker, Place};
+use super::{Shared, SharedPlaces, TurnedAway, body, reply};
 use crate::credential::{Fingerprint, Presented, recognise};
 use crate::listener::ConnectionLife;
 
@@ -32,7 +33,9 @@ pub(super) async fn guard_request(
         Ok(Admitted::Stranger) => serve_stranger(&shared, request, next).await,
         Ok(Admitted::Client(presented, place)) => {
             request.extensions_mut().insert(presented);
-            let response = match body::read(&shared, request).await {
+            let clients = shared.gate.borrow().len();
+            let asker = Asker { client: place.client(), clients };
+            let response = match body::read(&shared, asker, request).await {
                 Ok((request, room)) => {
                     let response = next.run(request).await;
                     drop(room);
@@ -83,7 +86,8 @@ fn admit(shared: &Shared, request: &Request) -> Result<Admitted, Response> {
     let gate = shared.gate.borrow();
     match recognise(&gate, &presented.at_gate()) {
         Ok(client) => {
-            let place = settle(shared, request, &client.name, gate.len())?;
+            let asker = Asker { client: &client.name, clients: gate.len() };
+            let place = settle(shared, request, asker)?;
             Ok(Admitted::Client(presented, place))
         }
         Err(_) if OPEN_PATHS.contains(&request.uri().path()) => Ok(Admitted::Stranger),
@@ -111,22 +115,16 @@ pub(super) async fn guard_host(
 /// What the client takes of what all share: its connection, if this is the first request there, and
 /// the request itself.
 #[expect(clippy::result_large_err, reason = "the error is the finished answer")]
-fn settle(
-    shared: &Shared,
-    request: &Request,
-    client: &str,
-    clients: usize,
-) -> Result<Place, Response> {
+fn settle(shared: &Shared, request: &Request, asker: Asker<'_>) -> Result<Place, Response> {
     let SharedPlaces { connections, questions, .. } = &shared.shares;
     let life = request.extensions().get::<ConnectionLife>();
-    let settled =
-        life.is_none_or(|life| life.belongs_to(client, || connections.take(client, clients)));
-    let refused = |what, message| reply::of(shared.share_used_up(client, what, message));
+    let settled = life.is_none_or(|life| life.belongs_to(asker.client, || connections.take(asker)));
+    let refused = |what, message| reply::of(shared.share_used_up(asker.client, what, message));
     if !settled {
         let message = "used up its share of [limits] max_connections; close some, or raise it";
         return Err(refused(TurnedAway::Connection, message));
     }
-    questions.take(client, clients).ok_or_else(|| {
+    questions.take(asker).ok_or_else(|| {
         let message = "too many requests under way; nothing was decided, ask again when some are \
                        answered";
         refused(TurnedAway::Question, message)

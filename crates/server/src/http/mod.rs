@@ -28,7 +28,9 @@ pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub(crate) use metrics::{FrontMetrics, TurnedAway};
 pub(crate) use rpc_socket::{Ended, Pace, Session};
-pub(crate) use shares::{Place, Shares};
+pub(crate) use shares::Place;
+
+use shares::Shares;
 
 use crate::config::Limits;
 use crate::dial::NodeStates;

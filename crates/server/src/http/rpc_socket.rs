@@ -23,7 +23,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use super::{FrontMetrics, Place, Shared, Shares, TurnedAway, reply};
+use super::shares::{Asker, Place, Shares};
+use super::{FrontMetrics, Shared, TurnedAway, reply};
 use crate::core::rpc_instead;
 use crate::credential::{Presented, recognise};
 use crate::link::CoreHandle;
@@ -85,7 +86,8 @@ pub(super) async fn open(
     };
     let most = shared.max_body_bytes;
     let session = Session::prepare(&shared, presented);
-    let Some(place) = sockets.0.take(&session.client, session.clients) else {
+    let asker = Asker { client: &session.client, clients: session.clients };
+    let Some(place) = sockets.0.take(asker) else {
         let message = format!(
             "used up its share of the {MAX_SOCKETS} WebSockets; close one, or use POST /rpc"
         );
@@ -200,11 +202,11 @@ impl<S: Messages> Session<S> {
         };
         self.check_policy()?;
         let mut room = None;
-        let budget = &self.shared.body_budget;
-        if self.under_way.len() == UNDER_WAY || !budget.hold(&mut room, body.len() as u64) {
+        let (asker, budget) = (self.asker(), &self.shared.body_budget);
+        if self.under_way.len() == UNDER_WAY || !budget.hold(asker, &mut room, body.len() as u64) {
             return self.send(rpc_instead(&body, &Reply::overloaded())).await;
         }
-        let Some(place) = self.shared.shares.questions.take(&self.client, self.clients) else {
+        let Some(place) = self.shared.shares.questions.take(asker) else {
             let message = "too many requests under way; nothing was decided, ask again when some \
                            are answered";
             let refused = self.shared.share_used_up(&self.client, TurnedAway::Question, message);
@@ -245,6 +247,10 @@ impl<S: Messages> Session<S> {
             return Err(Ended::ByUs("nothing was heard for the idle time"));
         }
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| unwritten())
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { client: &self.client, clients: self.clients }
     }
 
     /// What the client may ask is judged by the core each time; here it is only whether it is one.

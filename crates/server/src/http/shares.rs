@@ -1,4 +1,4 @@
-//! Places that clients share: connections, WebSockets, questions under way.
+//! Places that clients share: connections, WebSockets, questions under way, room for long bodies.
 //!
 //! Invariants: all clients together never have more places than there are; a client that has fewer
 //! than each can count on gets another one whatever the others have, because what is kept for it is
@@ -24,11 +24,21 @@ struct Taken {
     each: HashMap<String, usize>,
 }
 
-/// One place; free again when it is dropped.
+/// Some places of one client; free again when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     client: String,
+    count: usize,
     taken: Arc<Mutex<Taken>>,
+}
+
+/// Who wants a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker<'a> {
+    /// The client's name.
+    pub(super) client: &'a str,
+    /// How many clients there are.
+    pub(super) clients: usize,
 }
 
 impl Shares {
@@ -36,8 +46,14 @@ impl Shares {
         Self { places, taken: Arc::default() }
     }
 
-    /// A place for `client`, who is one of so many.
-    pub(super) fn take(&self, client: &str, clients: usize) -> Option<Place> {
+    /// One place.
+    pub(super) fn take(&self, asker: Asker<'_>) -> Option<Place> {
+        self.take_many(asker, 1)
+    }
+
+    /// So many places, or none.
+    pub(super) fn take_many(&self, asker: Asker<'_>, count: usize) -> Option<Place> {
+        let Asker { client, clients } = asker;
         let reserve = reserve(self.places, clients);
         let mut taken = lock(&self.taken);
         let own = taken.each.get(client).copied().unwrap_or(0);
@@ -46,14 +62,15 @@ impl Shares {
         };
         let used: usize = taken.each.iter().map(of_others).sum();
         let kept = clients.saturating_sub(1).saturating_mul(reserve).saturating_sub(used);
-        let open = if own < reserve { self.places } else { self.places.saturating_sub(kept) };
-        if open <= taken.all {
+        let (own, all) = (own.saturating_add(count), taken.all.saturating_add(count));
+        let open = if own <= reserve { self.places } else { self.places.saturating_sub(kept) };
+        if open < all {
             return None;
         }
-        taken.all = taken.all.saturating_add(1);
-        taken.each.insert(client.to_owned(), own.saturating_add(1));
+        taken.all = all;
+        taken.each.insert(client.to_owned(), own);
         drop(taken);
-        Some(Place { client: client.to_owned(), taken: Arc::clone(&self.taken) })
+        Some(Place { client: client.to_owned(), count, taken: Arc::clone(&self.taken) })
     }
 }
 
@@ -62,13 +79,24 @@ impl Place {
     pub(crate) fn client(&self) -> &str {
         &self.client
     }
+
+    /// How many.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Holds what `more` held as well, of the same client.
+    pub(super) fn merge(&mut self, mut more: Self) {
+        self.count = self.count.saturating_add(std::mem::take(&mut more.count));
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
-        taken.all = taken.all.saturating_sub(1);
-        let left = taken.each.get(&self.client).map_or(0, |count| count.saturating_sub(1));
+        taken.all = taken.all.saturating_sub(self.count);
+        let own = taken.each.get(&self.client).copied().unwrap_or(0);
+        let left = own.saturating_sub(self.count);
         if left == 0 {
             taken.each.remove(&self.client);
         } else if let Some(count) = taken.each.get_mut(&self.client) {
@@ -100,16 +128,25 @@ mod tests {
 
     const CLIENTS: [&str; 3] = ["one", "two", "three"];
 
+    fn asker(client: &str, clients: usize) -> Asker<'_> {
+        Asker { client, clients }
+    }
+
+    /// As many as the client gets.
+    fn all_for(shares: &Shares, client: &str, clients: usize) -> Vec<Place> {
+        std::iter::from_fn(|| shares.take(asker(client, clients))).collect()
+    }
+
     #[test]
     fn one_client_has_what_is_not_kept_for_the_others() {
         let shares = Shares::of(64);
-        let held: Vec<Place> = std::iter::from_fn(|| shares.take("one", 2)).collect();
+        let held = all_for(&shares, "one", 2);
         assert_eq!(held.len(), 56);
-        let others: Vec<Place> = std::iter::from_fn(|| shares.take("two", 2)).collect();
+        assert!(shares.take_many(asker("two", 2), 9).is_none());
+        let others = all_for(&shares, "two", 2);
         assert_eq!(others.len(), 8);
         drop(held);
-        let more: Vec<Place> = std::iter::from_fn(|| shares.take("two", 2)).collect();
-        assert_eq!(more.len(), 48);
+        assert_eq!(all_for(&shares, "two", 2).len(), 48);
     }
 
     #[test]
@@ -117,8 +154,7 @@ mod tests {
         for (places, clients, had) in
             [(64, 1, 64), (64, 32, 33), (64, 33, 64), (2, 2, 2), (0, 1, 0)]
         {
-            let shares = Shares::of(places);
-            let held: Vec<Place> = std::iter::from_fn(|| shares.take("one", clients)).collect();
+            let held = all_for(&Shares::of(places), "one", clients);
             assert_eq!(held.len(), had, "{places} places, {clients} clients");
         }
     }
@@ -127,22 +163,26 @@ mod tests {
         /// Against nothing but the promise.
         #[test]
         fn nobody_below_its_reserve_is_turned_away_and_there_are_never_too_many(
-            places in 0_usize..40,
-            steps in proptest::collection::vec((0_usize..3, any::<bool>()), 0..200),
+            places in 0_usize..60,
+            steps in proptest::collection::vec((0_usize..3, 0_usize..4), 0..200),
         ) {
             let shares = Shares::of(places);
             let mut held: [Vec<Place>; 3] = Default::default();
-            for (client, takes) in steps {
-                if !takes {
+            let count = |places: &Vec<Place>| places.iter().map(Place::count).sum::<usize>();
+            for (client, wanted) in steps {
+                if wanted == 0 {
                     held[client].pop();
                     continue;
                 }
-                let place = shares.take(CLIENTS[client], CLIENTS.len());
-                if held[client].len() < reserve(places, CLIENTS.len()) {
+                let place = shares.take_many(asker(CLIENTS[client], CLIENTS.len()), wanted);
+                if count(&held[client]) + wanted <= reserve(places, CLIENTS.len()) {
                     prop_assert!(place.is_some());
                 }
-                held[client].extend(place);
-                prop_assert!(held.iter().map(Vec::len).sum::<usize>() <= places);
+                match (held[client].last_mut(), place) {
+                    (Some(last), Some(place)) if wanted == 2 => last.merge(place),
+                    (_, place) => held[client].extend(place),
+                }
+                prop_assert!(held.iter().map(count).sum::<usize>() <= places);
             }
             drop(held);
             prop_assert!(lock(&shares.taken).each.is_empty());
