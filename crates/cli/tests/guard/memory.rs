@@ -1,5 +1,5 @@
-//! What another process finds in the memory of the guard's processes, if it could read it: no secret
-//! key, in none of the forms in which one passes by.
+//! What another process finds in the memory of the guard's processes, if it could read it: no
+//! secret key, in none of the forms in which one passes by.
 #![allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
 
 use std::fs;
