@@ -33,15 +33,20 @@ fn has_in_memory(process: u32, wanted: &[Vec<u8>]) -> bool {
     })
 }
 
-/// A secret key, in every form in which it passes by.
-fn forms_of(secret: &str) -> Vec<Vec<u8>> {
-    let digits = secret.trim_start_matches("0x");
+/// 32 secret bytes, as they pass by.
+fn plain_forms_of(digits: &str) -> Vec<Vec<u8>> {
     let big_endian = hex::decode(digits).unwrap();
     let little_endian: Vec<u8> = big_endian.iter().rev().copied().collect();
-    let scalar = blstrs::Scalar::from_bytes_be(&big_endian.clone().try_into().unwrap()).unwrap();
+    vec![big_endian, little_endian, digits.as_bytes().to_vec()]
+}
+
+/// A validator's secret key, in every form in which it passes by.
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    let mut forms = plain_forms_of(secret.trim_start_matches("0x"));
+    let scalar = blstrs::Scalar::from_bytes_be(&forms[0].clone().try_into().unwrap()).unwrap();
     // As the library multiplies it: times 2^256, modulo the order of the group.
-    let multiplied = blst::blst_fr::from(scalar).l.map(u64::to_le_bytes).concat();
-    vec![big_endian, little_endian, digits.as_bytes().to_vec(), multiplied]
+    forms.push(blst::blst_fr::from(scalar).l.map(u64::to_le_bytes).concat());
+    forms
 }
 
 #[test]
@@ -70,6 +75,10 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
     if !has_secret_memory(&guard) {
         return;
     }
+    let unlock = fs::read_to_string(home.path().join("unlock.secret")).unwrap();
+    let (_, unlock) = unlock.trim().split_once(':').unwrap();
+    let shown = has_in_memory(guard.id(), &plain_forms_of(unlock));
+    assert!(!shown, "the core shows the secret that opened its keys");
     let forms = forms_of(SECRETS[0]);
     assert!(!has_in_memory(guard.id(), &forms), "the core shows its key right after its start");
     for slot in 1..20 {
@@ -134,9 +143,8 @@ fn no_page_of_the_core_holds_a_session_key_that_came_in_and_signed() {
 
 /// A seed, and what an sr25519 key works with.
 fn forms_of_seed(seed: &str) -> Vec<Vec<u8>> {
-    let mut forms = forms_of(seed);
-    let bytes = hex::decode(seed.trim_start_matches("0x")).unwrap();
-    let mini = schnorrkel::MiniSecretKey::from_bytes(&bytes).unwrap();
+    let mut forms = plain_forms_of(seed.trim_start_matches("0x"));
+    let mini = schnorrkel::MiniSecretKey::from_bytes(&forms[0]).unwrap();
     let expanded = mini.expand_to_keypair(schnorrkel::ExpansionMode::Ed25519).secret.to_bytes();
     forms.extend(expanded.chunks(32).map(<[u8]>::to_vec));
     forms
