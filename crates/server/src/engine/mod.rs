@@ -8,14 +8,16 @@
 //! way and too many long requests are answered at once ([`Denial::Overloaded`]) and never waited
 //! for; what the client claims about itself or about the signing root is compared, never trusted.
 
+mod announced;
+mod announcement;
 mod batch;
+mod draws;
 mod keychain;
 mod network;
 mod outcome;
 mod reader;
 mod recent;
 mod session;
-mod session_memory;
 
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -26,6 +28,7 @@ use palisade_store::{LedgerHandle, StoreError};
 use palisade_substrate::Chain;
 use tokio::sync::oneshot;
 
+pub use announced::Held;
 pub use batch::BatchAnswer;
 pub use keychain::{Keychain, SessionKey};
 pub use outcome::{Denial, Outcome};
@@ -49,8 +52,8 @@ pub struct Engine {
     reader: reader::Reader,
     batch_signatures: batch::SignatureBudget,
     chains: Vec<Chain>,
-    announced: session_memory::Announced,
-    draws: session_memory::Draws,
+    announced: announced::Announced,
+    draws: draws::Draws,
 }
 
 impl Engine {
@@ -75,8 +78,8 @@ impl Engine {
             reader: reader::Reader::default(),
             batch_signatures: batch::SignatureBudget::default(),
             chains: Vec::new(),
-            announced: session_memory::Announced::default(),
-            draws: session_memory::Draws::default(),
+            announced: announced::Announced::default(),
+            draws: draws::Draws::default(),
         }
     }
 
