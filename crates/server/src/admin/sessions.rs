@@ -6,7 +6,8 @@
 
 use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey};
 use palisade_protect::{
-    BeefyVote, Digest, GrandpaVote, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
+    BeefyVote, Digest, GrandpaVote, KeyId, KeyType, OpenSessions, Record, Slot, SubstrateHistory,
+    SubstrateRecord,
 };
 use palisade_store::Admission;
 use palisade_substrate::Window;
@@ -366,7 +367,9 @@ pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<A
         SubstrateHistory::Beefy(_) => {
             SubstrateHistory::Beefy(Some(BeefyVote { set_id, block: number, digest: None }))
         }
-        SubstrateHistory::Statements(_) => SubstrateHistory::Statements(Some(session(floor)?)),
+        SubstrateHistory::Statements(_) => {
+            SubstrateHistory::Statements(Some(OpenSessions::from_floor(session(floor)?)))
+        }
         _ => {
             let message = "a record of a key with places has none";
             return Err(AdminError::could_not("internal-error", message));
