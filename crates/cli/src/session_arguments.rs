@@ -73,6 +73,33 @@ pub(crate) struct ProveArguments {
     pub(crate) keys: Vec<KeyArgument>,
 }
 
+#[derive(Args)]
+#[command(after_help = "\
+A key of type gran, beef or para that was imported with --from-now signs nothing until this is
+said: no clock tells which rounds or blocks it voted on. Ask a node of the chain
+(grandpa_roundState) and add a margin, or name the next set. A record never becomes weaker.
+
+Example:
+  palisade keys floor 0x88dc… --set-id 1200 --number 0")]
+pub(crate) struct FloorArguments {
+    /// The public key, hex
+    #[arg(value_name = "PUBKEY")]
+    pub(crate) public_key: String,
+
+    /// The authority set (para: the session); everything in earlier ones counts as signed
+    #[arg(long, value_name = "SET")]
+    pub(crate) set_id: u64,
+
+    /// The round (gran) or block (beef) up to which everything in that set counts as signed; 0 for
+    /// para
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) number: u64,
+
+    /// The place is right, although no chain is there yet; the key signs nothing before it
+    #[arg(long)]
+    pub(crate) accept_far_ahead: bool,
+}
+
 /// Where a call stands in the runtime: the pallet's index and the call's in it.
 #[derive(Clone, Copy)]
 pub(crate) struct CallIndex {

@@ -10,6 +10,7 @@
 pub mod client;
 mod error;
 mod execute;
+mod floor;
 mod generation;
 mod history;
 mod keys;
@@ -31,10 +32,9 @@ use zeroize::Zeroizing;
 
 pub use error::{AdminError, Fault};
 pub use execute::{Parts, execute};
+pub use floor::SessionFloor;
 pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs};
-pub use sessions::{
-    SessionFloor, SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret,
-};
+pub use sessions::{SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret};
 pub use status::{MeasureRow, Status};
 
 use crate::engine::{Engine, Keychain};
