@@ -103,8 +103,8 @@ pub(super) fn read(text: &str) -> Result<Records, AdminError> {
     Ok(records)
 }
 
-/// SHA-256 over the domain, the time (8 bytes, little-endian), the genesis hash, the four letters of
-/// the type, the public key behind its length (1 byte), and the record.
+/// SHA-256 over the domain, the time (8 bytes, little-endian), the genesis hash, the four letters
+/// of the type, the public key behind its length (1 byte), and the record.
 fn digest(public_key: &[u8], record: &SubstrateRecord, time_unix_ms: u64) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(DOMAIN);

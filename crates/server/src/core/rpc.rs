@@ -108,7 +108,9 @@ fn small(call: Call<'_>) -> Result<Call<'_>, Invalid<'_>> {
 }
 
 /// The answer to a message that the core does not judge: too much is under way, or it is gone.
-pub(crate) fn instead(body: &[u8], reply: &Reply) -> Option<String> {
+/// `None` when nothing in the message wants one.
+#[must_use]
+pub fn instead(body: &[u8], reply: &Reply) -> Option<String> {
     let error = RpcError::from(reply);
     let answer = |call: Result<Call<'_>, Invalid<'_>>| match call {
         Ok(call) => call.id.map(|id| refuse(id, &error)),
