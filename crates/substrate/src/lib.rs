@@ -8,6 +8,7 @@
 //! - [`authority_record`] is where a validator says that it can be reached.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
 //! - [`account`] reads the owner of session keys as people write it.
+//! - [`metadata`] finds that call in a runtime, and the keys that it takes.
 //! - [`session`] writes session keys and the call that announces them.
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ mod chain;
 mod discovery;
 mod error;
 mod header;
+pub mod metadata;
 mod multiaddr;
 mod para;
 pub mod session;
