@@ -5,8 +5,8 @@
 //! with other arguments than this crate writes ([`crate::session::set_keys_call`]) is refused; what
 //! a key is for is told by the path of its type, never guessed from a field's name.
 //!
-//! Source: `frame-metadata`, versions 14 to 16; `pallet_session::Call`; the `app_crypto!` modules of
-//! `sp-consensus-*`, `sp-authority-discovery` and `polkadot-primitives`.
+//! Source: `frame-metadata`, versions 14 to 16; `pallet_session::Call`; the `app_crypto!` modules
+//! of `sp-consensus-*`, `sp-authority-discovery` and `polkadot-primitives`.
 
 use std::fmt;
 
@@ -62,6 +62,17 @@ pub enum MetadataError {
     Ambiguous,
 }
 
+/// The types of a runtime, and of each pallet its index and the type of its calls. The versions have
+/// the same names for them, and no type in common.
+macro_rules! calls_of {
+    ($metadata:expr) => {{
+        let calls = $metadata.pallets.iter();
+        let calls = calls.filter_map(|it| Some((it.index, it.calls.as_ref()?.ty.id)));
+        let calls = calls.collect();
+        ($metadata.types, calls)
+    }};
+}
+
 /// Reads SCALE metadata, as `state_getMetadata` gives it.
 ///
 /// # Errors
@@ -81,24 +92,9 @@ pub fn set_keys(metadata: &[u8]) -> Result<SetKeysCall, MetadataError> {
         return Err(MetadataError::Malformed);
     }
     let (types, calls): (_, Vec<(u8, u32)>) = match read.1 {
-        RuntimeMetadata::V14(read) => {
-            let calls = read.pallets.iter();
-            let calls =
-                calls.filter_map(|pallet| Some((pallet.index, pallet.calls.as_ref()?.ty.id)));
-            (read.types, calls.collect())
-        }
-        RuntimeMetadata::V15(read) => {
-            let calls = read.pallets.iter();
-            let calls =
-                calls.filter_map(|pallet| Some((pallet.index, pallet.calls.as_ref()?.ty.id)));
-            (read.types, calls.collect())
-        }
-        RuntimeMetadata::V16(read) => {
-            let calls = read.pallets.iter();
-            let calls =
-                calls.filter_map(|pallet| Some((pallet.index, pallet.calls.as_ref()?.ty.id)));
-            (read.types, calls.collect())
-        }
+        RuntimeMetadata::V14(read) => calls_of!(read),
+        RuntimeMetadata::V15(read) => calls_of!(read),
+        RuntimeMetadata::V16(read) => calls_of!(read),
         _ => return Err(MetadataError::Malformed),
     };
     let mut found = calls.into_iter().filter_map(|(pallet, calls)| call_in(&types, pallet, calls));
@@ -174,7 +170,8 @@ impl fmt::Display for MetadataError {
                  proof; is it the right chain?",
             ),
             Self::Ambiguous => f.write_str(
-                "more than one pallet of the runtime has a call set_keys; give --call-index yourself",
+                "more than one pallet of the runtime has a call set_keys; give --call-index \
+                 yourself",
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! `session.set_keys` in the metadata of runtimes: of a real one in each version, and of others that
-//! are written here.
+//! `session.set_keys` in the metadata of runtimes: of a real one in each version, and of others
+//! that are written here.
 //!
 //! Decides: index, order and types are those of the runtime; a runtime without the call, or with
 //! another of that name, gives none; whatever is no metadata is refused without a panic.
@@ -141,10 +141,13 @@ fn each_type_of_key_is_told_by_its_path() {
     assert_eq!(names, types.map(|(_, name)| name));
 }
 
+/// What a call takes, in a runtime.
+type Arguments<'a> = &'a dyn Fn(&mut Runtime) -> Vec<Field<PortableForm>>;
+
 #[test]
 fn a_call_that_takes_something_else_is_none() {
     let babe = "sp_consensus_babe::app::Public";
-    let with = |fields: &dyn Fn(&mut Runtime) -> Vec<Field<PortableForm>>, times: usize| {
+    let with = |fields: Arguments<'_>, times: usize| {
         let mut runtime = runtime();
         let call = variant("set_keys", 0, fields(&mut runtime));
         set_keys(&runtime.metadata(vec![vec![call]; times]))
@@ -155,7 +158,7 @@ fn a_call_that_takes_something_else_is_none() {
     assert!(with(&right, 1).is_ok());
     assert_eq!(with(&right, 2), Err(MetadataError::Ambiguous));
     assert_eq!(with(&right, 0), Err(MetadataError::NoSetKeys));
-    let wrong: [&dyn Fn(&mut Runtime) -> Vec<Field<PortableForm>>; 6] = [
+    let wrong: [Arguments<'_>; 6] = [
         &|runtime| vec![field("keys", runtime.keys(&[babe]))],
         &|runtime| [right(runtime), right(runtime)].concat(),
         &|runtime| right(runtime).into_iter().rev().collect(),

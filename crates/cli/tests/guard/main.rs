@@ -37,6 +37,7 @@ mod secure;
 mod service_manager;
 mod session_custody;
 mod session_keys;
+mod session_metadata;
 mod snapshots;
 mod substrate;
 mod tls;
