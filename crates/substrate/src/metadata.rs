@@ -62,8 +62,8 @@ pub enum MetadataError {
     Ambiguous,
 }
 
-/// The types of a runtime, and of each pallet its index and the type of its calls. The versions have
-/// the same names for them, and no type in common.
+/// The types of a runtime, and of each pallet its index and the type of its calls. The versions
+/// have the same names for them, and no type in common.
 macro_rules! calls_of {
     ($metadata:expr) => {{
         let calls = $metadata.pallets.iter();

@@ -4,9 +4,9 @@
 //! Decides: index, order and types are those of the runtime; a runtime without the call, or with
 //! another of that name, gives none; whatever is no metadata is refused without a panic.
 //!
-//! `fixtures/metadata-14.scale` to `-16.scale` are what the node of the end-to-end tests answered to
-//! `state_getMetadata` and to `state_call` of `Metadata_metadata_at_version`, without the length in
-//! front.
+//! `fixtures/metadata-14.scale` to `-16.scale` are what the node of the end-to-end tests answered
+//! to `state_getMetadata` and to `state_call` of `Metadata_metadata_at_version`, without the length
+//! in front.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
