@@ -1,5 +1,5 @@
 # The entrances. `make test` on a fresh Debian 12 with Rust and a C compiler installs what it needs.
-.PHONY: run test e2e e2e-substrate deb fmt lint fuzz
+.PHONY: run test e2e e2e-substrate deb reproducible fmt lint fuzz miri bench
 
 # Builds, makes a development home, starts a guard that signs and refuses, and says where to look.
 run:
@@ -29,6 +29,14 @@ deb:
 	scripts/deb
 	scripts/check-deb target/dist/palisade_*.deb
 
+# Builds the committed sources twice, in different places, and compares what ships.
+reproducible:
+	scripts/check-reproducible
+
+# Looks for undefined behaviour in the only crate with `unsafe`.
+miri:
+	scripts/miri
+
 # Brings every source into form.
 fmt:
 	cargo fmt --all
@@ -41,6 +49,7 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	scripts/check-pure
+	scripts/check-aarch64
 	scripts/deny
 	scripts/check-unit
 

@@ -47,7 +47,7 @@ Exit status:
   1  the answer is no: refused, a check failed, or a named key is not here
   2  usage or configuration error; nothing was done
   3  could not do it (disk, network, permission); nothing is half-done
-  4  the guard ended itself; look at the host before you start it again
+  4  run: a damaged home, or a guard that ended itself; look before you start it again
 
 A first guard:
   palisade init --network hoodi

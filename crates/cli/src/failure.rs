@@ -15,7 +15,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// The disk, the network or the permissions were in the way: exit code 3.
     CouldNot(String),
-    /// The guard ended itself and must not be started again unseen: exit code 4.
+    /// A guard must not be started again unseen: exit code 4.
     Unsafe(String),
     /// The reader of standard output went away (`| head`): exit code 3, and nothing to say.
     NobodyReads,

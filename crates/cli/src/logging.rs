@@ -12,23 +12,27 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-impl std::fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        })
-    }
-}
-
 /// Starts logging; `RUST_LOG` overrides the level.
 pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    report(match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
-    };
+    });
+}
+
+/// Starts logging of a front: its lines go to the core, which adds the time and writes them in the
+/// format that was asked for.
+pub(crate) fn start_in_front() {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    report(builder.with_ansi(false).without_time().try_init());
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+fn report(started: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = started {
         crate::output::diagnostic(&format!("logging is already set up: {error}"));
     }

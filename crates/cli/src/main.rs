@@ -1,70 +1,9 @@
-//! The `palisade` command: parses, does one thing, and ends with one of five exit codes.
+//! The program that ships: the library's, as it is.
 //!
-//! Invariants: machine output and human text go to standard output, diagnostics to standard error;
-//! the exit code says whose turn it is (0 done or yes; 1 the answer is no; 2 usage or
-//! configuration; 3 could not do it, nothing half-done; 4 the guard ended itself and must not start
-//! again unseen); no secret is ever an argument.
-
-mod arguments;
-mod commands;
-mod failure;
-mod logging;
-mod output;
-mod run_arguments;
-mod session_arguments;
-mod target;
-mod unlock;
+//! Invariant: nothing is put around what its processes give up.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::arguments::Arguments;
-use crate::failure::Failure;
-
 fn main() -> ExitCode {
-    // The child in which `secure` tries what this machine can do.
-    if let Some(code) = palisade_sandbox::answer_if_asked() {
-        return code;
-    }
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version come through here too, with exit code 0.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            return match error.print() {
-                Ok(()) => ExitCode::from(code),
-                Err(_) => ExitCode::from(3),
-            };
-        }
-    };
-    match commands::run(arguments) {
-        Ok(answer) => answer.exit_code(),
-        Err(failure) => {
-            if let Some(message) = failure.message() {
-                output::diagnostic(message);
-            }
-            failure.exit_code()
-        }
-    }
+    palisade_cli::program(|hardening| hardening)
 }
-
-/// What a command that could do its work found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// Done, or: the answer is yes.
-    Yes,
-    /// The answer is no.
-    No,
-}
-
-impl Outcome {
-    fn exit_code(self) -> ExitCode {
-        match self {
-            Self::Yes => ExitCode::SUCCESS,
-            Self::No => ExitCode::from(1),
-        }
-    }
-}
-
-type Done = Result<Outcome, Failure>;

@@ -54,10 +54,6 @@ Examples:
 
 #[derive(Args)]
 pub(crate) struct FrontArguments {
-    /// How log lines look
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
-
     /// The measures that the core found to be off
     #[arg(long, value_name = "MEASURE")]
     pub(crate) allow_unhardened: Vec<Measure>,

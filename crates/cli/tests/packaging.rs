@@ -108,7 +108,10 @@ fn a_package_that_starts_a_signer_or_opens_a_file_to_others_is_refused() {
     let tree = directory.path().join("tree");
     let package = directory.path().join("changed.deb");
     let good = package_in(directory.path());
+    let mark = std::str::from_utf8(palisade_sandbox::acts::MARK).unwrap();
+    let with_acts = format!("printf '{mark}' >> usr/bin/palisade");
     for (change, said) in [
+        (with_acts.as_str(), "the program holds what only tests may hold"),
         ("echo '    systemctl enable --now palisade' >> DEBIAN/postinst", "postinst does too much"),
         ("echo '    rm -rf /var/lib/palisade' >> DEBIAN/postrm", "postrm does too much"),
         ("chmod 666 usr/lib/systemd/system/palisade.service", "others may write"),

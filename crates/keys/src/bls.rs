@@ -27,15 +27,17 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::{DefaultIsZeroes, Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::any::in_clear;
+use crate::stack::forgetting;
 use crate::{Scheme, Signature, key_id};
 
 /// A public key: 48 bytes, a compressed point of G1. The bytes are not checked to be a point.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlsPublicKey(pub [u8; 48]);
 
-/// A secret key: a scalar in `1..r`, together with its public key.
+/// A secret key: a number in `1..r`, big-endian, together with its public key.
 pub struct BlsSecretKey {
-    scalar: Box<WipedScalar>,
+    // Not as the number that is multiplied: one that is made and moved leaves copies on the stack.
+    bytes: Box<[u8; 32]>,
     public_key: BlsPublicKey,
 }
 
@@ -55,6 +57,9 @@ pub enum SecretKeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicKeyError;
 
+/// The number that is multiplied, in one place on the heap, for one signature.
+struct Whole(Box<WipedScalar>);
+
 /// Gives blst's scalar the volatile overwrite of `zeroize`; the default scalar is all zeros.
 #[derive(Clone, Copy, Default)]
 struct WipedScalar(Scalar);
@@ -67,9 +72,10 @@ impl BlsSecretKey {
     /// # Errors
     /// [`SecretKeyError::OutOfRange`] for zero and for anything at or above the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SecretKeyError> {
-        let secret =
-            blst::min_pk::SecretKey::from_bytes(bytes).map_err(|_| SecretKeyError::OutOfRange)?;
-        Self::with_public_key(bytes, BlsPublicKey(secret.sk_to_pk().compress()))
+        forgetting(|| {
+            let public_key = BlsPublicKey(in_range(bytes)?.sk_to_pk().compress());
+            Ok(Self { bytes: Box::new(*bytes), public_key })
+        })
     }
 
     /// Reads a secret key: 64 hexadecimal digits, big-endian, with or without `0x`.
@@ -91,12 +97,8 @@ impl BlsSecretKey {
         bytes: &[u8; 32],
         public_key: BlsPublicKey,
     ) -> Result<Self, SecretKeyError> {
-        let scalar = Option::from(Scalar::from_bytes_be(bytes)).map(WipedScalar);
-        let scalar = Zeroizing::new(scalar.ok_or(SecretKeyError::OutOfRange)?);
-        if bool::from(scalar.0.ct_eq(&Scalar::default())) {
-            return Err(SecretKeyError::OutOfRange);
-        }
-        Ok(Self { scalar: Box::new(*scalar), public_key })
+        in_range(bytes)?;
+        Ok(Self { bytes: Box::new(*bytes), public_key })
     }
 
     /// The public key.
@@ -109,20 +111,26 @@ impl BlsSecretKey {
     /// process of this guard. It must never reach a log, an argument or a file.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
-        in_clear(&self.to_bytes())
+        in_clear(&self.bytes)
     }
 
     /// The secret in clear, 32 bytes, big-endian.
     pub(crate) fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.scalar.0.to_bytes_be())
+        Zeroizing::new(*self.bytes)
     }
 
     /// The signature over the message whose point on the curve is given. blst multiplies in
-    /// constant time.
+    /// constant time. `None` when the bytes are no more what they were.
     #[expect(clippy::op_ref, reason = "a scalar by value would be a copy that is not wiped")]
-    pub(crate) fn sign_point(&self, point: &G2Projective) -> Signature {
-        Signature((point * &self.scalar.0).to_compressed())
+    pub(crate) fn sign_point(&self, point: &G2Projective) -> Option<Signature> {
+        let whole = Whole::new(&self.bytes)?;
+        Some(Signature((point * &whole.0.0).to_compressed()))
     }
+}
+
+/// The number as blst holds it, which wipes it.
+fn in_range(bytes: &[u8; 32]) -> Result<blst::min_pk::SecretKey, SecretKeyError> {
+    blst::min_pk::SecretKey::from_bytes(bytes).map_err(|_| SecretKeyError::OutOfRange)
 }
 
 impl BlsPublicKey {
@@ -133,9 +141,21 @@ impl BlsPublicKey {
     }
 }
 
+impl Whole {
+    fn new(bytes: &[u8; 32]) -> Option<Self> {
+        Option::from(Scalar::from_bytes_be(bytes)).map(|scalar| Self(Box::new(WipedScalar(scalar))))
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
+    }
+}
+
 impl Drop for BlsSecretKey {
     fn drop(&mut self) {
-        self.scalar.as_mut().zeroize();
+        self.bytes.as_mut().zeroize();
     }
 }
 
@@ -143,7 +163,7 @@ impl ZeroizeOnDrop for BlsSecretKey {}
 
 impl ConstantTimeEq for BlsSecretKey {
     fn ct_eq(&self, other: &Self) -> Choice {
-        self.scalar.0.ct_eq(&other.scalar.0)
+        self.bytes.ct_eq(other.bytes.as_ref())
     }
 }
 

@@ -1,14 +1,16 @@
-//! Files of secrets: bounded reads, private modes, durable replacement.
+//! Files of secrets: bounded reads, private modes, owners, durable replacement.
 //!
-//! Invariants: no read goes beyond its limit, and what was read is wiped when dropped; what is
-//! created is readable by its owner alone; after [`replace`] returns `Ok` the new content survives
-//! a power cut, and when it fails before its rename the old content is untouched.
+//! Invariants: no read goes beyond its limit, and what was read is wiped when dropped; a file of
+//! the vault's own is never one that a link names; what is created is readable by its owner alone;
+//! after [`replace`] returns `Ok` the new content survives a power cut, and when it fails before
+//! its rename the old content is untouched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use palisade_sandbox::effective_user;
 use zeroize::Zeroizing;
 
 /// Reads a regular file of at most `limit` bytes. The path is followed through symbolic links;
@@ -23,6 +25,33 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     File::open(path)
+}
+
+/// Opens a file of the vault's own: a plain one, under its own name.
+pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let other = || io::Error::other("it is a link, or no plain file: put the file itself there");
+    // A pipe in its place must not keep the guard waiting.
+    let opened = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP | libc::ENXIO) => other(),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(other()) }
+}
+
+/// Whose a file is, if it is somebody's who may not know what stands in it: neither this user's nor
+/// root's; for root, nor of whoever owns the directory.
+pub(crate) fn stranger(file: &File, path: &Path) -> io::Result<Option<u32>> {
+    let owner = file.metadata()?.uid();
+    let user = effective_user();
+    if owner == user || owner == 0 {
+        return Ok(None);
+    }
+    let directory = path.parent().filter(|_| user == 0);
+    let is_its_directorys = directory
+        .and_then(|directory| directory.metadata().ok())
+        .is_some_and(|directory| directory.uid() == owner);
+    Ok((!is_its_directorys).then_some(owner))
 }
 
 /// Reads an open file to its end, at most `limit` bytes.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::PublicKey;
 use crate::any::SecretKey;
+use crate::stack::forgetting;
 
 /// A secret key at rest.
 pub(crate) struct Held {
@@ -23,15 +24,29 @@ impl Held {
         Ok(Self { secret: pages.store(&mut bytes)?, public_key: key.public_key() })
     }
 
+    /// Puts to rest what `write` writes, which must be the secret of `public_key`. It is nowhere
+    /// else meanwhile, but for the look at whether it is.
+    pub(crate) fn written_by<E: From<SecretError>>(
+        pages: &SecretPages,
+        public_key: PublicKey,
+        write: impl FnOnce(&mut [u8; 32]) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let held = Self { secret: pages.fill(write)?, public_key };
+        let is_its_secret = held.with(drop).is_some();
+        Ok(is_its_secret.then_some(held))
+    }
+
     /// Its public half.
     pub(crate) fn public_key(&self) -> PublicKey {
         self.public_key
     }
 
-    /// The key, for one signature. `None` when its bytes are no more what they were: a fault of
+    /// What `work` makes of the key. `None` when its bytes are no more what they were: a fault of
     /// this machine's memory.
-    pub(crate) fn opened(&self) -> Option<SecretKey> {
-        let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
-        SecretKey::from_bytes(&bytes, self.public_key)
+    pub(crate) fn with<T>(&self, work: impl FnOnce(SecretKey) -> T) -> Option<T> {
+        forgetting(|| {
+            let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
+            SecretKey::from_bytes(&bytes, self.public_key).map(work)
+        })
     }
 }

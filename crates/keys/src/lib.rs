@@ -16,11 +16,11 @@
 //!
 //! # What cannot be wiped
 //! A key at rest stands in secret pages (`palisade_sandbox::SecretPages`) alone, as does the home
-//! key; for one signature it is copied to one heap place, which is wiped. Other copies that the
-//! compiler or a library makes on the stack are beyond reach of safe code: `blstrs` turns a scalar
-//! into bytes for each multiplication, moves out of constructors may leave a copy, and the Unicode
-//! normaliser of passwords and scrypt's working memory are freed without being wiped. Secure mode
-//! (no core dumps, locked memory) is what keeps those from leaving the process.
+//! key; for one signature it is copied to one heap place, which is wiped. Copies that the compiler
+//! or a library makes on the stack are overwritten after each computation with a key (`stack`), as
+//! deep as one goes. The Unicode normaliser of passwords and scrypt's working memory are freed
+//! without being wiped; registers are nobody's. Secure mode (no core dumps, locked memory) is what
+//! keeps those from leaving the process.
 #![forbid(unsafe_code)]
 
 mod any;
@@ -36,6 +36,7 @@ mod scheme;
 mod secret_uri;
 mod session;
 mod signature;
+mod stack;
 mod unlock;
 mod vault;
 

@@ -2,7 +2,8 @@
 //!
 //! Invariants: [`KeyRing::sign`] signs the permit's digest with the permit's key and nothing else;
 //! the permit is consumed. A ring never changes: a reload makes a new one. Secrets rest in pages of
-//! their own ([`SecretPages`]) and are whole for the moment of one signature.
+//! their own ([`SecretPages`]) and are whole for the moment of one signature, after which the stack is
+//! wiped on which they were.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -45,18 +46,18 @@ impl KeyRing {
     /// # Errors
     /// [`SecretError`] when the system gives no pages for them.
     pub fn new(keys: impl IntoIterator<Item = BlsSecretKey>) -> Result<Self, SecretError> {
-        Self::of_any(keys.into_iter().map(SecretKey::Bls))
+        let pages = SecretPages::new();
+        Self::of_held(keys.into_iter().map(|key| Held::new(&pages, &SecretKey::Bls(key))))
     }
 
-    /// A ring of keys of any scheme.
-    pub(crate) fn of_any(keys: impl IntoIterator<Item = SecretKey>) -> Result<Self, SecretError> {
-        let pages = SecretPages::new();
+    /// A ring of keys of any scheme, each put to rest before the next one is asked for.
+    pub(crate) fn of_held<E>(keys: impl IntoIterator<Item = Result<Held, E>>) -> Result<Self, E> {
         let mut ring = Self::default();
-        for key in keys {
-            let held = Held::new(&pages, &key)?;
-            let of_kind = match key {
-                SecretKey::Bls(_) => &mut ring.keys,
-                SecretKey::Session(_) => &mut ring.sessions,
+        for held in keys {
+            let held = held?;
+            let of_kind = match held.public_key() {
+                PublicKey::Bls(_) => &mut ring.keys,
+                PublicKey::Session(_) => &mut ring.sessions,
             };
             of_kind.insert(held.public_key().id(), held);
         }
@@ -72,8 +73,12 @@ impl KeyRing {
     pub fn sign(&self, permit: Permit) -> Result<Signature, SignError> {
         let id = permit.key();
         let held = self.keys.get(&id).ok_or(SignError::UnknownKey(id))?;
-        let Some(SecretKey::Bls(key)) = held.opened() else { return Err(SignError::Damaged(id)) };
-        Ok(key.sign_point(&self.points.point(&permit.digest())))
+        let point = self.points.point(&permit.digest());
+        let signature = held.with(|key| match key {
+            SecretKey::Bls(key) => key.sign_point(&point),
+            SecretKey::Session(_) => None,
+        });
+        signature.flatten().ok_or(SignError::Damaged(id))
     }
 
     /// Signs what the permit allows with a session key. Key, key type and `message` must be those
@@ -160,10 +165,11 @@ fn sign_with(
     permitted: KeyId,
     message: &Message<'_>,
 ) -> Result<SessionSignature, SignError> {
-    match held.opened() {
-        Some(SecretKey::Session(key)) => key.sign(permitted, message),
-        _ => Err(SignError::Damaged(permitted)),
-    }
+    let signature = held.with(|key| match key {
+        SecretKey::Session(key) => key.sign(permitted, message),
+        SecretKey::Bls(_) => Err(SignError::Damaged(permitted)),
+    });
+    signature.unwrap_or(Err(SignError::Damaged(permitted)))
 }
 
 impl fmt::Display for SignError {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::any::in_clear;
 use crate::secret_uri::{self, SecretUriError, Seed};
+use crate::stack::forgetting;
 use crate::{Scheme, SignError, key_id};
 
 /// The context of every sr25519 signature (`sp_core::sr25519`).
@@ -155,7 +156,7 @@ impl SessionSecretKey {
     /// # Errors
     /// [`SecretUriError`]; it does not repeat the text.
     pub fn from_uri(scheme: Scheme, uri: &str) -> Result<Self, SecretUriError> {
-        Self::from_seed(scheme, secret_uri::seed(scheme, uri)?)
+        forgetting(|| Self::from_seed(scheme, secret_uri::seed(scheme, uri)?))
     }
 
     /// A new key from the operating system's randomness.
@@ -163,27 +164,17 @@ impl SessionSecretKey {
     /// # Errors
     /// [`GenerateError`]
     pub fn generate(scheme: Scheme) -> Result<Self, GenerateError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|_| GenerateError::NoRandomness)?;
-        Self::from_seed(scheme, seed).map_err(GenerateError::NotAKey)
+        forgetting(|| {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).map_err(|_| GenerateError::NoRandomness)?;
+            Self::from_seed(scheme, seed).map_err(GenerateError::NotAKey)
+        })
     }
 
     pub(crate) fn from_seed(scheme: Scheme, seed: Seed) -> Result<Self, SecretUriError> {
         let out_of_range = SecretUriError::OutOfRange;
-        let pair = match scheme {
-            Scheme::Sr25519 => {
-                let mini = MiniSecretKey::from_bytes(&*seed).map_err(|_| out_of_range)?;
-                Pair::Sr25519(Box::new(mini.expand_to_keypair(ExpansionMode::Ed25519)))
-            }
-            Scheme::Ed25519 => {
-                Pair::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
-            }
-            Scheme::Ecdsa => {
-                let key = k256::ecdsa::SigningKey::from_slice(&*seed).map_err(|_| out_of_range)?;
-                Pair::Ecdsa(Box::new(key))
-            }
-            Scheme::Bls12381 => return Err(SecretUriError::WrongScheme),
-        };
+        // The libraries' numbers are values, of which each move leaves one behind.
+        let pair = forgetting(|| Pair::of(scheme, &seed))?;
         let bytes = pair.public_key_bytes();
         let public_key = SessionPublicKey::new(scheme, &bytes).map_err(|_| out_of_range)?;
         Ok(Self { seed: Box::new(seed), pair, public_key })
@@ -236,6 +227,22 @@ impl SessionSecretKey {
 }
 
 impl Pair {
+    fn of(scheme: Scheme, seed: &Seed) -> Result<Self, SecretUriError> {
+        let out_of_range = SecretUriError::OutOfRange;
+        Ok(match scheme {
+            Scheme::Sr25519 => {
+                let mini = MiniSecretKey::from_bytes(&**seed).map_err(|_| out_of_range)?;
+                Self::Sr25519(Box::new(mini.expand_to_keypair(ExpansionMode::Ed25519)))
+            }
+            Scheme::Ed25519 => Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed))),
+            Scheme::Ecdsa => {
+                let key = k256::ecdsa::SigningKey::from_slice(&**seed).map_err(|_| out_of_range)?;
+                Self::Ecdsa(Box::new(key))
+            }
+            Scheme::Bls12381 => return Err(SecretUriError::WrongScheme),
+        })
+    }
+
     fn public_key_bytes(&self) -> Vec<u8> {
         match self {
             Self::Sr25519(pair) => pair.public.to_bytes().to_vec(),

@@ -1,7 +1,7 @@
 //! What opens the vault: a generated secret in a file, or a passphrase.
 //!
-//! Invariants: wiped on drop, never printed; a file that others may read is refused; a file that
-//! says it is a generated secret is never taken for a passphrase.
+//! Invariants: wiped on drop, never printed; a file that others may read, or that is somebody
+//! else's, is refused; a file that says it is a generated secret is never taken for a passphrase.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -54,6 +54,13 @@ pub enum UnlockError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file is somebody's who is neither this user nor root, and who can read it therefore.
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+    },
     /// The file starts like a generated secret, but does not go on like one.
     Malformed {
         /// The file.
@@ -71,7 +78,8 @@ impl UnlockSecret {
     /// Reads an unlock file of at most 4 KiB: a generated secret, or else a passphrase.
     ///
     /// # Errors
-    /// [`UnlockError`]; a file on which group or others have any right is refused.
+    /// [`UnlockError`]; a file on which group or others have any right, or that is another user's,
+    /// is refused.
     pub fn from_file(path: &Path) -> Result<Self, UnlockError> {
         Self::read(path, NOT_OWNER)
     }
@@ -104,6 +112,9 @@ impl UnlockSecret {
         let mode = file.metadata().map(permission_bits).map_err(io)?;
         if mode & forbidden_mode != 0 {
             return Err(UnlockError::NotPrivate { path: path.to_owned(), mode });
+        }
+        if let Some(owner) = files::stranger(&file, path).map_err(io)? {
+            return Err(UnlockError::NotOurs { path: path.to_owned(), owner });
         }
         let bytes = files::read_all(file, MAX_FILE_BYTES).map_err(io)?;
         match bytes.strip_prefix(GENERATED_PREFIX) {
@@ -161,6 +172,13 @@ impl fmt::Display for UnlockError {
                 f,
                 "unlock file {0} has mode {mode:04o}: others than its owner have rights on it. \
                  Run `chmod 600 {0}`, and change the secret if somebody may have read it",
+                path.display()
+            ),
+            Self::NotOurs { path, owner } => write!(
+                f,
+                "unlock file {0} belongs to user {owner}, who can read it. Run `chown` on {0} so \
+                 that it is the guard's user's, and change the secret unless user {owner} may know \
+                 it",
                 path.display()
             ),
             Self::Malformed { path } => write!(

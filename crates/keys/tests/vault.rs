@@ -241,6 +241,38 @@ fn a_vault_that_is_being_changed_is_busy() {
 }
 
 #[test]
+fn no_link_and_no_pipe_stands_in_for_the_vaults_own_files() {
+    let home = Home::new();
+    let mut vault = home.open();
+    vault.add(new_keys([1])).unwrap();
+    let victim = home.0.path().join("victim");
+    fs::write(&victim, "kept").unwrap();
+    let lock = home.keys().join("keys.lock");
+    let refuses = |vault: &mut Vault| {
+        let error = vault.add(new_keys([2])).unwrap_err().to_string();
+        assert!(error.contains("keys.lock: it is a link, or no plain file"), "{error}");
+        assert_eq!(home.open().len(), 1);
+    };
+    for target in [victim.clone(), home.0.path().join("absent")] {
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&target, &lock).unwrap();
+        refuses(&mut vault);
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+    assert!(!home.0.path().join("absent").exists(), "a file was made where the link leads");
+    fs::remove_file(&lock).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    refuses(&mut vault);
+    fs::remove_file(&lock).unwrap();
+    vault.add(new_keys([2])).unwrap();
+    let elsewhere = home.0.path().join("elsewhere");
+    fs::rename(home.file(), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.file()).unwrap();
+    let error = Vault::open(&home.keys(), &home.unlock()).err().unwrap().to_string();
+    assert!(error.contains("keys.sealed: it is a link, or no plain file"), "{error}");
+}
+
+#[test]
 fn an_unlock_file_that_others_may_read_is_refused() {
     let home = Home::new();
     let path = home.0.path().join("unlock");

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::paths::{self, Rules};
-use crate::{Measure, Profile, Table, filter, kernel};
+use crate::{Measure, Profile, Table, filter, kernel, secret};
 
 /// What a process needs of the machine from here on.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,7 @@ const EARLY: &[(Measure, Step)] = &[
     (Measure::NoNewPrivileges, kernel::forbid_new_privileges),
     (Measure::WriteXorExecute, kernel::refuse_executable_gain),
     (Measure::MemoryLocked, kernel::lock_memory),
+    (Measure::SecretMemory, secret::refuse_unlocked_pages),
 ];
 
 fn in_force(steps: &[(Measure, Step)], is_on: impl Fn(Measure) -> bool) -> Result<(), ApplyError> {

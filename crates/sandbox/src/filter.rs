@@ -32,41 +32,56 @@ pub enum Profile {
 
 /// Binds all threads of this process for good.
 pub(crate) fn enforce(profile: Profile) -> Result<(), String> {
-    for program in programs(profile)? {
+    for program in programs(profile, Machine::this()?)? {
         seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn programs(profile: Profile) -> Result<Vec<BpfProgram>, String> {
-    let mut programs = vec![answered(&[libc::SYS_clone3], libc::ENOSYS)?];
-    if profile == Profile::Front {
-        programs.push(answered(syscalls::FIND_FILES, libc::EACCES)?);
+/// What a filter is for.
+#[derive(Clone, Copy)]
+struct Machine {
+    architecture: TargetArch,
+    /// The number there of a call that has this one here; `None` when it has no such call.
+    number: fn(i64) -> Option<i64>,
+}
+
+impl Machine {
+    /// The one for which this program was compiled.
+    fn this() -> Result<Self, String> {
+        let architecture = TargetArch::try_from(std::env::consts::ARCH)
+            .map_err(|_| format!("there is no list for {}", std::env::consts::ARCH))?;
+        Ok(Self { architecture, number: Some })
     }
-    programs.push(list(profile)?);
+
+    fn compiled(
+        self,
+        rules: BTreeMap<i64, Vec<SeccompRule>>,
+        otherwise: SeccompAction,
+        matching: SeccompAction,
+    ) -> Result<BpfProgram, String> {
+        let rules =
+            rules.into_iter().filter_map(|(call, rules)| Some(((self.number)(call)?, rules)));
+        let filter = SeccompFilter::new(rules.collect(), otherwise, matching, self.architecture);
+        filter.and_then(BpfProgram::try_from).map_err(|error| error.to_string())
+    }
+}
+
+fn programs(profile: Profile, machine: Machine) -> Result<Vec<BpfProgram>, String> {
+    let mut programs = vec![answered(&[libc::SYS_clone3], libc::ENOSYS, machine)?];
+    if profile == Profile::Front {
+        programs.push(answered(syscalls::FIND_FILES, libc::EACCES, machine)?);
+    }
+    programs.push(list(profile, machine)?);
     Ok(programs)
 }
 
-fn architecture() -> Result<TargetArch, String> {
-    TargetArch::try_from(std::env::consts::ARCH)
-        .map_err(|_| format!("there is no list for {}", std::env::consts::ARCH))
-}
-
-fn compiled(
-    rules: BTreeMap<i64, Vec<SeccompRule>>,
-    otherwise: SeccompAction,
-    matching: SeccompAction,
-) -> Result<BpfProgram, String> {
-    let filter = SeccompFilter::new(rules, otherwise, matching, architecture()?);
-    filter.and_then(BpfProgram::try_from).map_err(|error| error.to_string())
-}
-
-fn answered(calls: &[i64], error: libc::c_int) -> Result<BpfProgram, String> {
+fn answered(calls: &[i64], error: libc::c_int, machine: Machine) -> Result<BpfProgram, String> {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
-    compiled(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()))
+    machine.compiled(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()))
 }
 
-fn list(profile: Profile) -> Result<BpfProgram, String> {
+fn list(profile: Profile, machine: Machine) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let groups: &[&[i64]] = match profile {
         Profile::Whole | Profile::Core => &[
@@ -84,16 +99,16 @@ fn list(profile: Profile) -> Result<BpfProgram, String> {
     for (call, conditions) in conditional(profile)? {
         rules.entry(call).or_default().push(conditions);
     }
-    compiled(rules, SeccompAction::KillProcess, SeccompAction::Allow)
+    machine.compiled(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 
 /// Calls that are allowed for some arguments only.
 fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
     let own_id = u64::from(std::process::id());
-    let thread = libc::CLONE_THREAD;
+    let (thread, elsewhere) = (libc::CLONE_THREAD, syscalls::NAMESPACES);
     let mut rules = vec![
-        // Threads, and no processes.
-        rule(libc::SYS_clone, [Check::masked(0, thread, thread)])?,
+        // Threads, and no processes; here, and in no namespace of their own.
+        rule(libc::SYS_clone, [Check::masked(0, thread | elsewhere, thread)])?,
         rule(libc::SYS_mmap, [Check::masked(2, libc::PROT_EXEC, 0)])?,
         rule(libc::SYS_mprotect, [Check::masked(2, libc::PROT_EXEC, 0)])?,
         // To itself: how a process aborts.
@@ -163,3 +178,6 @@ fn rule<const N: usize>(call: i64, checks: [Check; N]) -> Result<(i64, SeccompRu
     let rule = conditions.collect::<Result<Vec<_>, _>>().and_then(SeccompRule::new);
     rule.map(|rule| (call, rule)).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,10 @@
 //! - `judge` is pure: the same facts give the same table, so that it is tested with kernels that
 //!   this machine is not.
 
+#[cfg(feature = "forbidden-acts")]
+pub mod acts;
 mod apply;
+mod disk;
 mod facts;
 mod filter;
 mod kernel;
@@ -28,10 +31,12 @@ mod syscalls;
 mod table;
 
 pub use apply::{ApplyError, Plan, harden_early, restrict_syscalls, shield};
+pub use disk::durability_of;
 pub use facts::{Facts, Finding};
 pub use filter::Profile;
+pub use kernel::effective_user;
 pub use measure::{Measure, UnknownMeasure};
 pub use probe::{PROBE_ARGUMENT, answer_if_asked};
 pub use secret::{Backing, Secret, SecretError, SecretPages};
-pub use start::{CleanStart, clean_start};
+pub use start::{CleanStart, clean_start, keep_few_heaps};
 pub use table::{Row, State, Table, judge};

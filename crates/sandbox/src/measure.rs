@@ -41,13 +41,15 @@ pub enum Measure {
     PtraceRefused,
     /// The clock is after this program was made.
     ClockSane,
+    /// What is written in the home is on a disk.
+    DurableHome,
     /// What meets the network is another process than what holds the keys.
     TwoProcesses,
 }
 
 impl Measure {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotRoot,
         Self::NoNewPrivileges,
         Self::NotDumpable,
@@ -63,6 +65,7 @@ impl Measure {
         Self::EmptyEnvironment,
         Self::PtraceRefused,
         Self::ClockSane,
+        Self::DurableHome,
         Self::TwoProcesses,
     ];
 
@@ -85,6 +88,7 @@ impl Measure {
             Self::EmptyEnvironment => "empty-environment",
             Self::PtraceRefused => "ptrace-refused",
             Self::ClockSane => "clock-sane",
+            Self::DurableHome => "durable-home",
             Self::TwoProcesses => "two-processes",
         }
     }
@@ -108,6 +112,7 @@ impl Measure {
             Self::EmptyEnvironment => "no secret and no loader setting of the starter",
             Self::PtraceRefused => "a debugger of this user is refused",
             Self::ClockSane => "what starts from now starts from the real now",
+            Self::DurableHome => "what was signed is still known after a power cut",
             Self::TwoProcesses => "whoever breaks what meets the network finds no key there",
         }
     }
@@ -137,6 +142,7 @@ impl Measure {
                 "mount /proc, so that the program can start itself anew"
             }
             Self::PtraceRefused => "run it as a user who is not root, and without a debugger",
+            Self::DurableHome => "put the home on a disk of this machine (ext4, XFS, Btrfs, ZFS)",
             Self::ClockSane => "set the clock (timedatectl set-ntp true), then start again",
         }
     }

@@ -17,7 +17,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::paths::{self, Rules};
-use crate::{Backing, Facts, Finding, Measure, Profile, SecretPages, filter, kernel};
+use crate::{Backing, Facts, Finding, Measure, Profile, SecretPages};
+use crate::{durability_of, filter, kernel};
 
 /// The only argument of the process that tries the measures.
 pub const PROBE_ARGUMENT: &str = "probe-measures-and-exit";
@@ -35,7 +36,7 @@ const FIRST_YEAR_S: u64 = 1_767_225_600;
 type Tried = Result<Finding, String>;
 
 impl Facts {
-    /// Asks the machine. `home` is the guard's directory, if there is one.
+    /// Asks the machine. `home` is the guard's directory, made already or not.
     ///
     /// The program must call [`answer_if_asked`] first in its `main`.
     #[must_use]
@@ -48,6 +49,9 @@ impl Facts {
         });
         findings.insert(Measure::NotRoot, not_root(user));
         findings.insert(Measure::ClockSane, clock_sane());
+        if let Some(home) = home {
+            findings.insert(Measure::DurableHome, durability_of(home));
+        }
         Self {
             user,
             home_owner: home.and_then(|home| home.metadata().ok()).map(|home| home.uid()),
@@ -130,6 +134,7 @@ fn probe(measure: Measure) -> Tried {
     match measure {
         Measure::NotRoot => Ok(not_root(kernel::effective_user())),
         Measure::ClockSane => Ok(clock_sane()),
+        Measure::DurableHome => Err("no home was named".to_owned()),
         Measure::Seccomp => seccomp(),
         Measure::PtraceRefused => ptrace_refused(),
         Measure::EmptyEnvironment | Measure::TwoProcesses => std::env::current_exe()

@@ -1,6 +1,6 @@
 //! Pages for secrets: outside of what the kernel itself maps where it can, else locked and left out
-//! of core dumps and of forked children, and at worst only left out. Many short secrets share a
-//! page.
+//! of core dumps and of forked children. At worst they are only left out, and not even that in a
+//! process that has taken the measure `secret-memory`. Many short secrets share a page.
 //!
 //! ```text
 //! no access │ secret, secret, secret … unused │ no access
@@ -10,11 +10,16 @@
 //! out and the moment it is dropped, and which are zeroes after that; a region lives as long as a
 //! secret in it; nothing here is `Debug` or `Clone`; a byte before or after a region faults.
 
+#[cfg_attr(miri, path = "secret/heap_mapping.rs")]
+mod mapping;
 mod region;
 
 use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mapping::REGION_BYTES;
 use region::Region;
 use zeroize::Zeroize;
 
@@ -26,12 +31,19 @@ pub enum Backing {
     /// Anonymous pages: locked, in no core dump, zeroes in a forked child.
     Locked,
     /// The same, but they may go to swap: this user may not lock more memory. What holds keys for a
-    /// moment goes on so; whether a guard may is for [`crate::judge`] to say.
+    /// moment goes on so; a guard does only where `secret-memory` is allowed to be off.
     Unlocked,
 }
 
-/// How much one region holds, in bytes: 2,048 secrets of 32 bytes.
-const REGION_BYTES: usize = 64 << 10;
+/// Whether this process does without pages that it could not lock.
+static UNLOCKED_IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// From here on no secret of this process goes to a page that could go to swap: there is an error
+/// instead. The measure `secret-memory` for a process that lives on.
+pub(crate) fn refuse_unlocked_pages() -> io::Result<()> {
+    UNLOCKED_IS_REFUSED.store(true, Ordering::Relaxed);
+    Ok(())
+}
 
 /// Secrets start at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -77,13 +89,31 @@ impl SecretPages {
     /// # Errors
     /// [`SecretError`].
     pub fn store<const N: usize>(&self, bytes: &mut [u8; N]) -> Result<Secret<N>, SecretError> {
-        const { assert!(N <= REGION_BYTES, "a secret fits into one region") };
-        let stored = self.store_copy(bytes);
+        let stored = self.fill(|room| {
+            room.copy_from_slice(bytes);
+            Ok(())
+        });
         bytes.zeroize();
         stored
     }
 
-    fn store_copy<const N: usize>(&self, bytes: &[u8; N]) -> Result<Secret<N>, SecretError> {
+    /// Shows `write` zeroes in secret pages, for a secret that is to be nowhere else.
+    ///
+    /// # Errors
+    /// [`SecretError`], and `write` is not called; or what `write` says, and the room is wiped.
+    pub fn fill<const N: usize, E: From<SecretError>>(
+        &self,
+        write: impl FnOnce(&mut [u8; N]) -> Result<(), E>,
+    ) -> Result<Secret<N>, E> {
+        let secret = self.room()?;
+        // SAFETY: the range was never handed out before, and nobody else has `secret` yet.
+        unsafe { secret.region.change(secret.start, write) }?;
+        Ok(secret)
+    }
+
+    /// A range that nobody had before: `used` only grows, and is changed under the lock.
+    fn room<const N: usize>(&self) -> Result<Secret<N>, SecretError> {
+        const { assert!(N <= REGION_BYTES, "a secret fits into one region") };
         let room = N.next_multiple_of(ALIGNMENT);
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let open = filling.take().filter(|filling| room <= REGION_BYTES - filling.used);
@@ -93,15 +123,18 @@ impl SecretPages {
         };
         let secret = Secret { region: Arc::clone(&open.region), start: open.used };
         *filling = Some(Filling { used: open.used + room, ..open });
-        // SAFETY: the range was never handed out before, as `used` only grows and is changed under
-        // the lock; nobody else has `secret` yet.
-        unsafe { secret.region.write(secret.start, bytes) };
         Ok(secret)
     }
 }
 
 fn map() -> Result<Region, SecretError> {
-    Region::map(REGION_BYTES).map_err(|error| SecretError { reason: error.to_string() })
+    let region = Region::map(REGION_BYTES);
+    let region = region.map_err(|error| SecretError { reason: error.to_string() })?;
+    if region.backing() == Backing::Unlocked && UNLOCKED_IS_REFUSED.load(Ordering::Relaxed) {
+        let reason = "this user may lock no more memory than it has locked".to_owned();
+        return Err(SecretError { reason });
+    }
+    Ok(region)
 }
 
 impl<const N: usize> Secret<N> {
@@ -131,7 +164,7 @@ impl fmt::Display for SecretError {
         write!(
             f,
             "no memory for secrets: {}; raise the limit on locked memory (LimitMEMLOCK in the \
-             unit, ulimit -l)",
+             unit, ulimit -l), or run without: --allow-unhardened=secret-memory",
             self.reason
         )
     }

@@ -33,6 +33,11 @@ pub struct CleanStart<'a> {
     pub closes_descriptors: bool,
 }
 
+/// Bounds how many heaps the C library keeps for this process's threads, before there are any.
+pub fn keep_few_heaps() {
+    kernel::keep_few_heaps();
+}
+
 /// Replaces this process by the same program with the same arguments, with `wanted` left of its
 /// starter. Returns `Ok` in a process that has no more than that.
 ///

@@ -2,6 +2,9 @@
 //! by what the C library and the standard library do in rarer moments (abort, memory pressure,
 //! older and newer versions).
 //!
+//! Invariant: what is there for x86_64 alone does not exist on aarch64, so that the list of one
+//! machine follows from the other's (`filter/tests.rs` relies on it).
+//!
 //! Not on any list, on purpose: `socket`, `connect`, `bind`, `listen`, `sendmsg` (its address lies
 //! in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
 //! `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
@@ -150,11 +153,16 @@ pub(crate) const WRITE_FILES: &[i64] = &[
 ];
 
 /// Taking connections from sockets that listen already.
-pub(crate) const ACCEPT: &[i64] = &[
-    libc::SYS_accept4,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_accept,
-];
+pub(crate) const ACCEPT: &[i64] = &[libc::SYS_accept4, libc::SYS_accept];
+
+/// What a thread may not have to itself.
+pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET;
 
 /// How bytes may be sent: without a signal when the other end is gone, and without waiting. Not
 /// with `MSG_FASTOPEN`, which connects.

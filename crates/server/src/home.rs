@@ -11,9 +11,9 @@
 //! | `tls/` | the operator's own authority and what it issued, if `palisade tls` was used |
 //! | `lock`, `admin.sock` | of the one process that uses the home |
 //!
-//! Invariants: a home is made whole or not at all; everything that opens it holds its lock.
+//! Invariants: a home is made whole or not at all; everything that opens it holds its lock, and has
+//! looked who else could write in it.
 
-use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -26,6 +26,7 @@ use palisade_store::{Creation, HomeLock, LockError, Store};
 
 use crate::config::{self, Config};
 use crate::home_access;
+pub use crate::home_error::HomeError;
 
 /// The places of a home.
 #[derive(Clone, Debug)]
@@ -74,20 +75,6 @@ pub struct OpenHome {
     pub config: Config,
     /// Held until dropped.
     pub lock: HomeLock,
-}
-
-/// A home cannot be made or opened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum HomeError {
-    /// What was asked, or what the operator wrote, cannot be right.
-    Configuration(String),
-    /// Another process uses the home.
-    InUse(LockError),
-    /// The disk, the store or the vault said no.
-    CouldNot(String),
-    /// The guard ended itself, and must not start again before somebody has looked.
-    Unsafe(String),
 }
 
 impl Home {
@@ -182,7 +169,6 @@ impl Home {
     /// [`HomeError`] when there is none, or another process has it.
     pub fn lock(&self) -> Result<HomeLock, HomeError> {
         self.must_exist()?;
-        home_access::must_be_closed_to_others(&self.0)?;
         HomeLock::acquire(&self.0).map_err(HomeError::InUse)
     }
 
@@ -197,8 +183,7 @@ impl Home {
         unlock: &UnlockSecret,
     ) -> Result<OpenHome, HomeError> {
         let network = self.read_own_network(&config)?;
-        let store = Store::open(&self.store_path())
-            .map_err(|error| HomeError::CouldNot(error.to_string()))?;
+        let store = Store::open(&self.store_path())?;
         if store.network() != network.name {
             return Err(HomeError::Configuration(format!(
                 "palisade.toml says network {:?}, but this home was made for {:?}: records of one \
@@ -207,8 +192,7 @@ impl Home {
                 store.network()
             )));
         }
-        let vault = Vault::open(&self.keys_path(), unlock)
-            .map_err(|error| HomeError::CouldNot(error.to_string()))?;
+        let vault = Vault::open(&self.keys_path(), unlock)?;
         Ok(OpenHome { store, vault, network, config, lock })
     }
 
@@ -240,6 +224,7 @@ impl Home {
     }
 
     fn must_exist(&self) -> Result<(), HomeError> {
+        home_access::must_be_closed_to_others(&self.0)?;
         let config = self.config_path();
         if config.try_exists().map_err(|error| could_not("look at", &config, &error))? {
             return Ok(());
@@ -311,16 +296,14 @@ impl Home {
                 &generated
             }
         };
-        Vault::create(&self.keys_path(), unlock)
-            .map_err(|error| HomeError::CouldNot(error.to_string()))?;
+        Vault::create(&self.keys_path(), unlock)?;
         let genesis_validators_root = match new.genesis_validators_root {
             GenesisRoot::OfNetwork => network.genesis_validators_root,
             GenesisRoot::Learn => None,
             GenesisRoot::Given(root) => Some(root),
         };
         let creation = Creation { network: network.name.clone(), genesis_validators_root };
-        Store::create(&self.store_path(), creation)
-            .map_err(|error| HomeError::CouldNot(error.to_string()))?;
+        Store::create(&self.store_path(), creation)?;
         Ok(())
     }
 }
@@ -378,23 +361,4 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), HomeError> {
 
 pub(crate) fn could_not(what: &str, path: &Path, error: &std::io::Error) -> HomeError {
     HomeError::CouldNot(format!("cannot {what} {}: {error}", path.display()))
-}
-
-impl fmt::Display for HomeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(message) | Self::CouldNot(message) | Self::Unsafe(message) => {
-                f.write_str(message)
-            }
-            Self::InUse(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for HomeError {}
-
-impl From<config::ConfigError> for HomeError {
-    fn from(error: config::ConfigError) -> Self {
-        Self::Configuration(error.to_string())
-    }
 }

@@ -11,6 +11,7 @@
 //! - Bodies, passwords and secrets are never logged.
 
 pub mod admin;
+mod arrivals;
 pub mod certificate;
 pub mod chains;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod daemon;
 pub mod engine;
 pub mod home;
 mod home_access;
+mod home_error;
 pub mod http;
 pub mod link;
 mod listener;

@@ -1,13 +1,14 @@
 //! Sockets: accept, TLS, HTTP/1.1, limits, and a drain that lets requests under way finish.
 //!
-//! Invariants: the number of connections is bounded, further ones wait to be accepted; a connection
-//! must bring its first request soon, later ones within the idle time, and must take its answers,
-//! or it is closed; after the stop signal no connection is accepted and each open one ends with the
-//! request that it is serving; what outlives the HTTP of its connection (a WebSocket) holds its
-//! [`ConnectionLife`], so that all of this is true of it too.
+//! Invariants: the number of connections is bounded, further ones wait, and those that brought no
+//! request yet give way to them; each belongs to one client at a time, which has its share of them;
+//! a connection must bring its first request soon, later ones within the idle time, and must take
+//! its answers, or it is closed; after the stop signal no connection is accepted and each open one
+//! ends with the request that it is serving; what outlives the HTTP of its connection (a WebSocket)
+//! holds its [`ConnectionLife`], so that all of this is true of it too.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +21,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::http::{ConnectionCertificate, FrontMetrics};
+use crate::arrivals::{Arrival, Arrivals};
+use crate::http::{ConnectionCertificate, FrontMetrics, Place, TurnedAway};
 use crate::log_budget::LogBudget;
 use crate::policy::Fingerprint;
 
@@ -44,6 +46,7 @@ pub(crate) struct Listener {
     idle_timeout: Duration,
     metrics: FrontMetrics,
     log: Arc<LogBudget>,
+    arrivals: Arrivals,
 }
 
 impl Listener {
@@ -71,6 +74,7 @@ impl Listener {
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             metrics,
             log: Arc::default(),
+            arrivals: Arrivals::default(),
         })
     }
 
@@ -82,9 +86,11 @@ impl Listener {
                 () = stopped(&mut stop) => break,
                 accepted = self.accept() => accepted,
             };
+            let (arrival, gives_way) = self.arrivals.enter();
             let life = ConnectionLife {
                 stop: stop.clone(),
                 idle_timeout: self.idle_timeout,
+                standing: Arc::new(Mutex::new(Standing::New { _arrival: arrival })),
                 _open: Arc::new(OpenConnection::count(self.metrics.clone(), permit)),
             };
             let connection = Connection {
@@ -94,27 +100,48 @@ impl Listener {
                 life,
                 log: Arc::clone(&self.log),
             };
-            tokio::spawn(connection.run(stream));
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = connection.run(stream) => {}
+                    () = gives_way.notified() => {
+                        tracing::debug!("a connection without a request gave way to another");
+                    }
+                }
+            });
         }
         drop(self.socket);
         // Every connection holds a permit, so that all of them back means all have ended.
         drop(self.connections.acquire_many(self.max_connections).await);
     }
 
-    /// The next connection, once there is room for it.
+    /// The next connection, with room for it.
     async fn accept(&self) -> (TcpStream, OwnedSemaphorePermit) {
         loop {
-            // Nobody closes the semaphore.
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
-                return std::future::pending().await;
-            };
             match self.socket.accept().await {
-                Ok((stream, _)) => return (stream, permit),
+                Ok((stream, _)) => return (stream, self.room().await),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
+        }
+    }
+
+    /// Room for a connection that waits for it.
+    async fn room(&self) -> OwnedSemaphorePermit {
+        let next = || Arc::clone(&self.connections).acquire_owned();
+        let freed = tokio::select! {
+            biased;
+            freed = next() => freed,
+            () = self.arrivals.oldest_gives_way() => {
+                self.metrics.observe_turned_away(TurnedAway::Silent);
+                next().await
+            }
+        };
+        match freed {
+            Ok(permit) => permit,
+            // Nobody closes the semaphore.
+            Err(_) => std::future::pending().await,
         }
     }
 }
@@ -145,10 +172,39 @@ pub(crate) struct ConnectionLife {
     stop: watch::Receiver<bool>,
     /// How long it may stay without a request.
     pub(crate) idle_timeout: Duration,
+    standing: Arc<Mutex<Standing>>,
     _open: Arc<OpenConnection>,
 }
 
+/// Whose a connection is.
+enum Standing {
+    /// That is not known yet.
+    New { _arrival: Arrival },
+    /// A client's.
+    Of(Place),
+    /// Nobody's in particular: whoever reaches the listener is served.
+    Open,
+}
+
 impl ConnectionLife {
+    /// A request of this client came; `take` is asked for a place when the connection is not its
+    /// own already. False when there is none.
+    pub(crate) fn belongs_to(&self, client: &str, take: impl FnOnce() -> Option<Place>) -> bool {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*standing, Standing::Of(place) if place.client() == client) {
+            return true;
+        }
+        take().is_some_and(|place| {
+            *standing = Standing::Of(place);
+            true
+        })
+    }
+
+    /// A request came that anybody may send.
+    pub(crate) fn belongs_to_nobody(&self) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Standing::Open;
+    }
+
     /// Until the guard shall stop; a sender that is gone means the same.
     pub(crate) async fn stopped(&mut self) {
         stopped(&mut self.stop).await;

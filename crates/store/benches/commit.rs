@@ -137,7 +137,7 @@ fn opening(mut store: Store, path: &Path) {
     std::fs::copy(path, &crashed).unwrap();
     opened("after a crash, checkpoint", "store-open-10000-checkpoint", &crashed);
     drop(store);
-    let store = opened("after a clean stop", "store-open-10000", path);
+    let mut store = opened("after a clean stop", "store-open-10000", path);
     let started = Instant::now();
     let summary = store.verify_journal().unwrap();
     println!("verifying {} journal entries: {:?}", summary.entries, started.elapsed());

@@ -95,7 +95,7 @@ impl Store {
             if known.standing == Standing::Retired || change.keys.contains_key(key) {
                 continue;
             }
-            let read = self.snapshot().and_then(|snapshot| snapshot.public_key(key));
+            let read = self.database_as_it_is().and_then(|snapshot| snapshot.public_key(key));
             let public_key = read.map_err(|error| self.die(error))?;
             change.keys.insert(*key, (Standing::Retired, public_key));
             change.events.push(Event::Retired { key: *key });
@@ -238,7 +238,7 @@ impl Store {
         &self,
         admissions: &[Admission],
     ) -> Result<BTreeMap<KeyId, Vec<u8>>, StoreError> {
-        let snapshot = self.snapshot()?;
+        let snapshot = self.database_as_it_is()?;
         let mut found = BTreeMap::new();
         for admission in admissions {
             if found.contains_key(&admission.key) {

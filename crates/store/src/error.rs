@@ -78,6 +78,8 @@ pub enum Damage {
     JournalHead,
     /// The newest journal entry says otherwise than the record of this key.
     JournalAgainstRecord(KeyId),
+    /// A write is missing from the log before one that is there.
+    Log,
 }
 
 impl StoreError {
@@ -253,6 +255,7 @@ impl fmt::Display for Damage {
             Self::JournalAgainstRecord(key) => {
                 write!(f, "its newest journal entry says otherwise than the record of key {key}")
             }
+            Self::Log => f.write_str("its log is not the one that the last writes left"),
         }
     }
 }

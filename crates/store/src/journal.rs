@@ -81,11 +81,18 @@ pub enum FaultReason {
 }
 
 impl Store {
-    /// The store as it is now.
+    /// The store as it is now. The database takes over what the log holds first.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+    /// When that cannot be written, or the database not be read.
+    pub fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        self.checkpoint()?;
+        self.database_as_it_is()
+    }
+
+    /// The database without what only the log holds: the keys' rows are whole, records and journal
+    /// may be behind.
+    pub(crate) fn database_as_it_is(&self) -> Result<Snapshot, StoreError> {
         self.check_alive()?;
         self.database.begin_read().map(Snapshot).map_err(StoreError::while_doing(READING))
     }
@@ -95,7 +102,11 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub fn key_infos(&self) -> Result<Vec<KeyInfo>, StoreError> {
-        self.snapshot()?.key_infos()
+        let mut infos = self.database_as_it_is()?.key_infos()?;
+        for info in &mut infos {
+            info.record = self.record(&info.key).ok_or(StoreError::UnknownKey(info.key))?;
+        }
+        Ok(infos)
     }
 
     /// How many entries the journal has, and the head after the newest.
@@ -112,14 +123,23 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub fn recent_events(&self, count: usize) -> Result<Vec<(u64, Event)>, StoreError> {
-        self.snapshot()?.recent_events(count)
+        let mut found = Vec::new();
+        for entry in self.logged.entries().iter().rev() {
+            if count <= found.len() {
+                return Ok(found);
+            }
+            newest_of(&entry.encoded, count, &mut found)?;
+        }
+        let left = count.saturating_sub(found.len());
+        found.extend(self.database_as_it_is()?.recent_events(left)?);
+        Ok(found)
     }
 
     /// Replays the whole journal; see [`Snapshot::verify_journal`], which does not hold up others.
     ///
     /// # Errors
     /// [`JournalFault`] when it does not hold, or cannot be read.
-    pub fn verify_journal(&self) -> Result<JournalSummary, JournalFault> {
+    pub fn verify_journal(&mut self) -> Result<JournalSummary, JournalFault> {
         let unreadable = |error| JournalFault::after(0, FaultReason::Unreadable(error));
         self.snapshot().map_err(unreadable)?.verify_journal()
     }
@@ -176,16 +196,13 @@ impl Snapshot {
         let mut found = Vec::new();
         let journal = self.table(JOURNAL)?;
         for row in journal.iter().map_err(StoreError::while_doing(READING))?.rev() {
-            let (_, row) = row.map_err(StoreError::while_doing(READING))?;
-            let entry = tables::decode_journal_row(row.value())
-                .and_then(|(_, encoded)| Entry::decode(encoded).ok())
-                .ok_or_else(|| StoreError::damaged("an entry of the journal"))?;
-            let wanted = count.saturating_sub(found.len());
-            let time = entry.time_unix_ms;
-            found.extend(entry.events.into_iter().rev().take(wanted).map(|event| (time, event)));
             if count <= found.len() {
                 break;
             }
+            let (_, row) = row.map_err(StoreError::while_doing(READING))?;
+            let (_, encoded) = tables::decode_journal_row(row.value())
+                .ok_or_else(|| StoreError::damaged("an entry of the journal"))?;
+            newest_of(encoded, count, &mut found)?;
         }
         Ok(found)
     }
@@ -259,6 +276,20 @@ impl Snapshot {
     ) -> Result<ReadOnlyTable<K, V>, StoreError> {
         self.0.open_table(definition).map_err(StoreError::while_doing(READING))
     }
+}
+
+/// Adds the events of an entry, newest first, until there are `count`.
+fn newest_of(
+    encoded: &[u8],
+    count: usize,
+    found: &mut Vec<(u64, Event)>,
+) -> Result<(), StoreError> {
+    let entry = Entry::decode(encoded);
+    let entry = entry.map_err(|_| StoreError::damaged("an entry of the journal"))?;
+    let wanted = count.saturating_sub(found.len());
+    let time = entry.time_unix_ms;
+    found.extend(entry.events.into_iter().rev().take(wanted).map(|event| (time, event)));
+    Ok(())
 }
 
 impl From<StoreError> for FaultReason {

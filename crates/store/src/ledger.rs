@@ -1,20 +1,25 @@
-//! The store, and the one way in which anything is written to it.
+//! The store, and the two ways in which anything is written to it.
+//!
+//! What a signature waits for goes to the [`Log`]; everything else, and whatever the log holds, to
+//! the database ([`Store::write`]).
 //!
 //! Invariants:
-//! - A write is one transaction: journal entry, rows and [`State`] together, durable when
-//!   `Store::write` returns `Ok`, or not at all.
-//! - The records in memory are those on disk: they change only after a successful commit.
+//! - A write is whole, journal entry and rows together, durable when its call returns `Ok`, or not
+//!   there at all: one frame of the log, or one transaction of the database.
+//! - The records in memory are those on disk: they change only after the write.
 //! - After one failed write or read of the file every call answers [`StoreError::Dead`].
 //! - A record never gets laxer by a permit, whatever the caller computed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use palisade_protect::journal::{self, Entry, Event};
+use palisade_protect::journal::{Entry, Event};
 use palisade_protect::{Changes, Digest, KeyId, Ledger, Record, Stance, Subject};
 use redb::{Database, Durability, WriteTransaction};
 
 use crate::error::{Damage, StoreError, guarded};
+use crate::log::{Frame, Log};
+use crate::logged::{Logged, NextEntry};
 use crate::refusals::Refusals;
 use crate::stances;
 use crate::tables::{self, JOURNAL, KEYS, META, RECORDS, RowsDigest, Standing, State};
@@ -25,14 +30,15 @@ use crate::tables::{self, JOURNAL, KEYS, META, RECORDS, RowsDigest, Standing, St
 #[derive(Debug)]
 pub struct Store {
     pub(crate) database: Database,
+    pub(crate) log: Log,
+    pub(crate) logged: Logged,
     pub(crate) clock: fn() -> u64,
     pub(crate) network: String,
     pub(crate) genesis_validators_root: Option<Digest>,
     pub(crate) keys: HashMap<KeyId, Known>,
+    /// The journal's end with the log's entries; the rows' digest without them.
     pub(crate) state: State,
     pub(crate) refusals: Refusals,
-    /// Whether a crash now would cost the next start a walk through the whole file.
-    pub(crate) checkpoint_is_due: bool,
     death: Option<Arc<StoreError>>,
 }
 
@@ -53,24 +59,29 @@ pub(crate) struct Change {
     pub(crate) events: Vec<Event>,
 }
 
+/// What a store is made of when it is opened.
+pub(crate) struct Parts {
+    pub(crate) database: Database,
+    pub(crate) log: Log,
+    pub(crate) network: String,
+    pub(crate) genesis_validators_root: Option<Digest>,
+    pub(crate) keys: HashMap<KeyId, Known>,
+    pub(crate) state: State,
+}
+
 impl Store {
     /// A store over rows that were read and checked by `open`.
-    pub(crate) fn assemble(
-        database: Database,
-        network: String,
-        genesis_validators_root: Option<Digest>,
-        keys: HashMap<KeyId, Known>,
-        state: State,
-    ) -> Self {
+    pub(crate) fn assemble(parts: Parts) -> Self {
         Self {
-            database,
+            database: parts.database,
+            log: parts.log,
+            logged: Logged::default(),
             clock: system_clock,
-            network,
-            genesis_validators_root,
-            keys,
-            state,
+            network: parts.network,
+            genesis_validators_root: parts.genesis_validators_root,
+            keys: parts.keys,
+            state: parts.state,
             refusals: Refusals::new(system_clock()),
-            checkpoint_is_due: false,
             death: None,
         }
     }
@@ -99,24 +110,17 @@ impl Store {
     /// Whether [`Store::checkpoint`] has anything to do.
     #[must_use]
     pub fn is_checkpoint_due(&self) -> bool {
-        self.checkpoint_is_due || self.has_waiting_refusals()
+        !self.logged.is_empty() || self.has_waiting_refusals()
     }
 
-    /// Journals the waiting refusals and leaves the file so that a start after a crash need not
-    /// walk through all of it. Costs a write; meant for quiet moments.
+    /// Journals the waiting refusals and takes what the log holds over into the database. Costs a
+    /// write; meant for quiet moments.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be written; the store is then dead.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.check_alive()?;
-        if !self.is_checkpoint_due() {
-            return Ok(());
-        }
-        self.write_or_die(Change::default(), |transaction| {
-            transaction.set_quick_repair(true);
-        })?;
-        self.checkpoint_is_due = false;
-        Ok(())
+        if self.is_checkpoint_due() { self.write(Change::default()) } else { Ok(()) }
     }
 
     /// Answers [`StoreError::Dead`] once a write failed.
@@ -127,23 +131,52 @@ impl Store {
         }
     }
 
-    /// Makes `change` and the refusals that waited durable.
+    /// Makes `change`, the refusals that waited and all that the log holds durable in the database.
     pub(crate) fn write(&mut self, change: Change) -> Result<(), StoreError> {
-        self.write_or_die(change, |_| {})?;
-        self.checkpoint_is_due = true;
+        self.check_alive()?;
+        let mut events = self.refusals.take();
+        events.extend_from_slice(&change.events);
+        let next = self.next_entry(events)?;
+        self.write_database(change, next)
+    }
+
+    /// Makes what permits stand on durable in the log; in the database when the log is full.
+    fn write_quickly(&mut self, change: Change, events: Vec<Event>) -> Result<(), StoreError> {
+        self.check_alive()?;
+        let Some(next) = self.next_entry(events)? else { return self.write_database(change, None) };
+        let frame = Frame {
+            number: next.number,
+            head_before: self.state.head,
+            entry: next.encoded.clone(),
+            records: change.records.clone(),
+            stances: change.stances.clone(),
+        };
+        let encoded = frame.encode();
+        if !self.log.has_room_for(&encoded) {
+            return self.write_database(change, Some(next));
+        }
+        let written = guarded(|| self.log.append(encoded));
+        written.map_err(|error| self.die(error))?;
+        self.take_in(frame, next);
         Ok(())
     }
 
-    fn write_or_die(
-        &mut self,
-        change: Change,
-        prepare: impl FnOnce(&mut WriteTransaction),
-    ) -> Result<(), StoreError> {
-        self.check_alive()?;
-        let written = guarded(|| self.write_once(&change, prepare));
-        let state = written.map_err(|error| self.die(error))?;
-        self.adopt(change, state);
-        Ok(())
+    /// Takes a frame that is durable over into memory.
+    pub(crate) fn take_in(&mut self, frame: Frame, next: NextEntry) {
+        self.state.entries = next.number;
+        self.state.head = next.head;
+        let change = Change { records: frame.records, stances: frame.stances, ..Change::default() };
+        self.logged.keep(&change, next, |key| self.keys.get(key).map(|known| known.record));
+        self.adopt(change);
+    }
+
+    /// The journal entry that a write brings; `None` when nothing happened.
+    fn next_entry(&mut self, events: Vec<Event>) -> Result<Option<NextEntry>, StoreError> {
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let entry = Entry { time_unix_ms: (self.clock)(), events };
+        NextEntry::after(&self.state, entry.encode()).map(Some)
     }
 
     /// Ends the store: from here on it is not known what is on disk, or what the disk says.
@@ -152,28 +185,37 @@ impl Store {
         cause
     }
 
-    fn write_once(
+    fn write_database(
         &mut self,
-        change: &Change,
-        prepare: impl FnOnce(&mut WriteTransaction),
-    ) -> Result<State, StoreError> {
-        let mut transaction = begin_durable(&self.database)?;
-        prepare(&mut transaction);
+        change: Change,
+        next: Option<NextEntry>,
+    ) -> Result<(), StoreError> {
+        let written = guarded(|| self.write_once(&change, next));
+        self.state = written.map_err(|error| self.die(error))?;
+        self.logged.clear();
+        self.log.restart();
+        self.adopt(change);
+        Ok(())
+    }
+
+    fn write_once(&self, change: &Change, next: Option<NextEntry>) -> Result<State, StoreError> {
+        let transaction = begin_durable(&self.database)?;
         let mut state = self.state;
         self.put_rows(&transaction, change, &mut state.rows)
             .map_err(StoreError::while_doing("writing the store"))?;
-        let mut events = self.refusals.take();
-        events.extend_from_slice(&change.events);
-        if !events.is_empty() {
-            let entry = Entry { time_unix_ms: (self.clock)(), events };
-            append_entry(&transaction, &entry, &mut state)?;
+        let entries = self.logged.entries().iter().chain(&next);
+        put_entries(&transaction, entries)?;
+        if let Some(next) = &next {
+            state.entries = next.number;
+            state.head = next.head;
         }
         put_state(&transaction, &state)?;
         transaction.commit().map_err(StoreError::while_doing("writing the store"))?;
         Ok(state)
     }
 
-    /// Writes the rows; refuses when the file does not hold what was read when it was opened.
+    /// Writes the rows, of the log and of `change`; refuses when the database does not hold what
+    /// was read when it was opened.
     fn put_rows(
         &self,
         transaction: &WriteTransaction,
@@ -191,25 +233,24 @@ impl Store {
                 tables::put_by_key(&mut keys, "keys", key, &row, rows)?;
             }
         }
+        let in_memory = |key: &KeyId| self.keys.get(key).map(|known| known.record);
+        let written = self.logged.records_with(&change.records);
         let mut records = transaction.open_table(RECORDS)?;
-        for (key, record) in &change.records {
+        for (key, record) in &written {
             let old = tables::put_by_key(&mut records, "records", key, &record.encode(), rows)?;
             // Compared as they are read: a row may have an older version of the encoding.
             let old = old.map(|row| Record::decode(&row)).transpose().ok();
-            if old != Some(self.keys.get(key).map(|known| known.record)) {
+            if old != Some(self.logged.in_database(key).or_else(|| in_memory(key))) {
                 return Err(redb::Error::Corrupted(format!("the record of key {key} changed")));
             }
         }
-        let floor = |key: &KeyId| {
-            let known = || self.keys.get(key).map(|known| known.record);
-            change.records.get(key).copied().or_else(known)?.session_floor()
-        };
-        stances::put(transaction, &change.stances, floor, rows)
+        let floor =
+            |key: &KeyId| written.get(key).copied().or_else(|| in_memory(key))?.session_floor();
+        stances::put(transaction, &self.logged.stances_with(&change.stances), floor, rows)
     }
 
     /// Takes over into memory what is durable now.
-    fn adopt(&mut self, change: Change, state: State) {
-        self.state = state;
+    fn adopt(&mut self, change: Change) {
         if change.genesis_validators_root.is_some() {
             self.genesis_validators_root = change.genesis_validators_root;
         }
@@ -236,6 +277,9 @@ impl Ledger for Store {
 
     fn stance(&mut self, key: &KeyId, subject: &Subject) -> Result<Stance, StoreError> {
         self.check_alive()?;
+        if let Some(stance) = self.logged.stance(key, subject) {
+            return Ok(stance);
+        }
         let read = guarded(|| stances::read(&self.database, key, subject));
         read.map_err(|error| self.die(error))
     }
@@ -250,7 +294,7 @@ impl Ledger for Store {
         }
         // After the permits that explain them: what was refused before is refused after, too.
         let events = events.into_iter().chain(self.refusals.take()).collect();
-        self.write(Change { records, stances, events, ..Change::default() })
+        self.write_quickly(Change { records, stances, ..Change::default() }, events)
     }
 
     fn defer(&mut self, event: Event) {
@@ -258,7 +302,8 @@ impl Ledger for Store {
     }
 }
 
-/// A transaction that is on disk when its commit returns.
+/// A transaction that is on disk when its commit returns, and leaves a file that need not be walked
+/// through when it is opened after a crash.
 pub(crate) fn begin_durable(database: &Database) -> Result<WriteTransaction, StoreError> {
     let doing = "starting to write the store";
     let mut transaction = database.begin_write().map_err(StoreError::while_doing(doing))?;
@@ -268,24 +313,23 @@ pub(crate) fn begin_durable(database: &Database) -> Result<WriteTransaction, Sto
     // With one phase redb trusts a checksum that is not cryptographic, over rows that whoever
     // sends requests has a say in.
     transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
     Ok(transaction)
 }
 
-fn append_entry(
+fn put_entries<'a>(
     transaction: &WriteTransaction,
-    entry: &Entry,
-    state: &mut State,
+    entries: impl Iterator<Item = &'a NextEntry>,
 ) -> Result<(), StoreError> {
-    let encoded = entry.encode();
-    state.head = journal::chain(&state.head, &encoded);
-    state.entries =
-        state.entries.checked_add(1).ok_or(StoreError::Bug("the journal's numbers are used up"))?;
-    let mut row = Vec::with_capacity(state.head.0.len() + encoded.len());
-    row.extend_from_slice(&state.head.0);
-    row.extend_from_slice(&encoded);
     let put = || -> Result<bool, redb::Error> {
         let mut table = transaction.open_table(JOURNAL)?;
-        Ok(table.insert(state.entries, row.as_slice())?.is_none())
+        for entry in entries {
+            let row = [&entry.head.0, entry.encoded.as_slice()].concat();
+            if table.insert(entry.number, row.as_slice())?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     };
     match put().map_err(StoreError::while_doing("writing the journal"))? {
         true => Ok(()),

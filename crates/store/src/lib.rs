@@ -4,8 +4,8 @@
 //! and groups whatever has queued into one commit. [`HomeLock`] keeps a home to one process.
 //!
 //! # Invariants
-//! - Journal entry and records are written in one transaction, and are on disk (two-phase commit,
-//!   `fdatasync`) before anything that depends on them leaves.
+//! - Journal entry and records are written together, in one frame of the log or one transaction of
+//!   the database, and are on disk (`fdatasync`) before anything that depends on them leaves.
 //! - After one failed write the store is dead until it is opened anew.
 //! - A store opens only when every row is the one that the last write left, and the newest
 //!   journal entry matches the records.
@@ -19,11 +19,15 @@
 mod admin;
 mod error;
 mod journal;
+mod layout;
 mod ledger;
 mod lock;
+mod log;
+mod logged;
 mod newest_entry;
 mod open;
 mod refusals;
+mod relocate;
 mod stances;
 mod statistics;
 mod tables;

@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
 
 use palisade_protect::journal::{self, Entry, Event};
-use palisade_protect::{Digest, Duty, EthereumRecord, GrandpaStage, Intent, KeyId, Record, decide};
+use palisade_protect::{
+    Digest, Duty, EthereumRecord, GrandpaStage, Intent, KeyId, Record, Stance, Subject, decide,
+};
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::{Damage, StoreError};
@@ -37,9 +39,17 @@ pub(crate) fn check(
         return Err(damaged());
     }
     let entry = Entry::decode(encoded).map_err(|_| damaged())?;
-    check_stances(transaction, &entry.events, keys)?;
-    check_events(&entry.events, keys)
-        .map_err(|key| StoreError::Damaged(Damage::JournalAgainstRecord(key)))
+    check_entry(&entry.events, keys, |key, subject| stances::read_in(transaction, key, subject))
+}
+
+/// Checks the events of the newest entry against the records and stances after it.
+pub(crate) fn check_entry(
+    events: &[Event],
+    keys: &HashMap<KeyId, Known>,
+    stance: impl Fn(&KeyId, &Subject) -> Result<Stance, StoreError>,
+) -> Result<(), StoreError> {
+    check_stances(events, keys, stance)?;
+    check_events(events, keys).map_err(|key| StoreError::Damaged(Damage::JournalAgainstRecord(key)))
 }
 
 /// The last two rows of the journal.
@@ -98,16 +108,16 @@ fn check_events(events: &[Event], keys: &HashMap<KeyId, Known>) -> Result<(), Ke
 
 /// Each permitted statement must stand in its stance, unless its session lies below the floor.
 fn check_stances(
-    transaction: &ReadTransaction,
     events: &[Event],
     keys: &HashMap<KeyId, Known>,
+    stance: impl Fn(&KeyId, &Subject) -> Result<Stance, StoreError>,
 ) -> Result<(), StoreError> {
     for event in events {
         let Event::Permitted { key, intent } = event else { continue };
         let Duty::ParaStatement { subject, statement } = intent.duty else { continue };
         let floor = keys.get(key).and_then(|known| known.record.session_floor());
         let is_remembered = floor.is_some_and(|floor| floor <= subject.session);
-        if is_remembered && !stances::read_in(transaction, key, &subject)?.contains(statement) {
+        if is_remembered && !stance(key, &subject)?.contains(statement) {
             return Err(StoreError::Damaged(Damage::JournalAgainstRecord(*key)));
         }
     }

@@ -3,23 +3,32 @@
 //! Invariants: a new file appears under its name only when it is complete and durable; a file of
 //! another format version is upgraded in one transaction or refused; every row is read and
 //! compared with [`State`] before the first decision; the newest journal entry must match the
-//! records that it touched.
+//! records that it touched, and so must each entry that only the log holds; what the log holds is
+//! in the database before the store is given out.
 //!
-//! What it does not notice: the whole file replaced by an older copy of itself, and a flip of the
-//! one bit in redb's header that says which of the two last commits is the newer.
+//! What it does not notice: the whole file replaced by an older copy of itself, and, while the log
+//! holds nothing newer, a flip of the one bit in redb's header that says which of the two last
+//! commits is the newer.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use palisade_protect::journal::Entry;
 use palisade_protect::{Digest, KeyId, Record};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend};
 
 use crate::error::{Damage, StoreError, guarded};
-use crate::ledger::{Known, Store, begin_durable, put_state, system_clock};
+use crate::layout::{self, DatabasePart, Disk, LOG_BYTES, Layout};
+use crate::ledger::{Known, Parts, Store, begin_durable, put_state, system_clock};
+use crate::log::{Frame, Log};
+use crate::logged::NextEntry;
 use crate::newest_entry;
+use crate::relocate;
 use crate::stances;
 use crate::tables::{
     self, FORMAT_VERSION, JOURNAL, KEYS, META, META_CREATED, META_GENESIS, META_NETWORK,
@@ -54,9 +63,7 @@ impl Store {
         let unfinished = path.with_extension("unfinished");
         let file = create_private(&unfinished)
             .map_err(StoreError::io("creating the store's file", &unfinished))?;
-        let backend =
-            FileBackend::new(file).map_err(StoreError::while_doing("locking the store"))?;
-        let store = Self::create_with_backend(backend, settings)?;
+        let store = Self::create_with_backend(file_backend(file)?, settings, LOG_BYTES)?;
         // A link and not a rename: it does not replace a file that appeared meanwhile.
         fs::hard_link(&unfinished, path)
             .and_then(|()| fs::remove_file(&unfinished))
@@ -65,37 +72,40 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store and checks it.
+    /// Opens a store and checks it. A file of format version 1 or 2 is copied into one of the
+    /// present layout first, which then takes its name.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Locked`] while another process has it open,
     /// [`StoreError::Version`], [`StoreError::Damaged`], or what the system said.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(StoreError::io("opening the store's file", path))?;
-        let backend =
-            FileBackend::new(file).map_err(StoreError::while_doing("locking the store"))?;
+        let backend = file_backend(open_file(path)?)?;
+        if layout::is_bare_database(&backend)? {
+            relocate::to_present_layout(path, backend)?;
+            return Self::open_with_backend(file_backend(open_file(path)?)?);
+        }
         Self::open_with_backend(backend)
     }
 
     /// Creates a store on something else than a file: the seam for tests of failing disks.
+    /// `log_bytes`, a multiple of 512, is the size of one copy of the log.
     ///
     /// # Errors
     /// As [`Store::create`]; the backend must be empty.
     pub fn create_with_backend(
         backend: impl StorageBackend,
         settings: Creation,
+        log_bytes: u32,
     ) -> Result<Self, StoreError> {
         if !is_empty(&backend)? {
             return Err(StoreError::damaged("the empty storage for a new store"));
         }
+        let disk: Disk = Arc::new(backend);
         guarded(|| {
-            let database = open_database(backend)?;
+            let layout = Layout::create(&disk, log_bytes)?;
+            let database = open_database(DatabasePart::new(Arc::clone(&disk), &layout))?;
             initialise(&database, &settings)?;
-            load(database)
+            load(database, Log::new(disk, layout))
         })
     }
 
@@ -108,16 +118,61 @@ impl Store {
             return Err(StoreError::damaged("everything (the file is empty)"));
         }
         guarded(|| {
-            let database = open_database(backend)?;
+            let (database, log) = open_parts(Arc::new(backend))?;
             upgrade::to_current(&database)?;
-            load(database)
+            let mut store = load(database, log)?;
+            store.recover()?;
+            Ok(store)
         })
     }
+
+    /// Takes what only the log holds over into the database.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        for frame in self.log.read(self.state.entries, self.state.head)? {
+            self.recover_frame(frame)?;
+        }
+        self.checkpoint()
+    }
+
+    fn recover_frame(&mut self, frame: Frame) -> Result<(), StoreError> {
+        let damaged = || StoreError::Damaged(Damage::Log);
+        let entry = Entry::decode(&frame.entry).map_err(|_| damaged())?;
+        for (key, next) in &frame.records {
+            let known = self.keys.get(key).ok_or_else(damaged)?;
+            if known.record.merge_stricter(*next) != Ok(*next) {
+                return Err(damaged());
+            }
+        }
+        let next = NextEntry::after(&self.state, frame.entry.clone())?;
+        self.take_in(frame, next);
+        newest_entry::check_entry(&entry.events, &self.keys, |key, subject| {
+            let logged = self.logged.stance(key, subject);
+            logged.map_or_else(|| stances::read(&self.database, key, subject), Ok)
+        })
+    }
+}
+
+pub(crate) fn open_file(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    // Whoever may put a link here must not choose the ledger.
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW);
+    options.open(path).map_err(StoreError::io("opening the store's file", path))
+}
+
+pub(crate) fn file_backend(file: File) -> Result<FileBackend, StoreError> {
+    FileBackend::new(file).map_err(StoreError::while_doing("locking the store"))
 }
 
 fn is_empty(backend: &impl StorageBackend) -> Result<bool, StoreError> {
     let length = backend.len().map_err(redb::Error::Io);
     Ok(length.map_err(StoreError::while_doing("reading the store's length"))? == 0)
+}
+
+/// The database of a file, and its log, neither read yet.
+pub(crate) fn open_parts(disk: Disk) -> Result<(Database, Log), StoreError> {
+    let layout = Layout::read(&disk)?;
+    let database = open_database(DatabasePart::new(Arc::clone(&disk), &layout))?;
+    Ok((database, Log::new(disk, layout)))
 }
 
 pub(crate) fn open_database(backend: impl StorageBackend) -> Result<Database, StoreError> {
@@ -153,7 +208,7 @@ pub(crate) fn begin_read(database: &Database) -> Result<ReadTransaction, StoreEr
 }
 
 /// Reads every row, compares all with the state row, and the newest journal entry with them.
-pub(crate) fn load(database: Database) -> Result<Store, StoreError> {
+pub(crate) fn load(database: Database, log: Log) -> Result<Store, StoreError> {
     let transaction = begin_read(&database)?;
     let mut rows = RowsDigest::default();
     let meta = load_meta(&transaction, &mut rows)?;
@@ -164,7 +219,8 @@ pub(crate) fn load(database: Database) -> Result<Store, StoreError> {
     }
     newest_entry::check(&transaction, &meta.state, &keys)?;
     drop(transaction);
-    Ok(Store::assemble(database, meta.network, meta.genesis_validators_root, keys, meta.state))
+    let Meta { network, genesis_validators_root, state } = meta;
+    Ok(Store::assemble(Parts { database, log, network, genesis_validators_root, keys, state }))
 }
 
 struct Meta {
@@ -221,20 +277,18 @@ fn load_keys(
 }
 
 /// A new file for this user's eyes only; what an interrupted creation left is replaced.
-fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.read(true).write(true).create_new(true).mode(0o600);
     options.open(path)
 }
 
 /// Makes the name of a new file durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::ledger::{begin_durable, put_state};
     use crate::open::load;
-    use crate::testing::FaultyDisk;
+    use crate::testing::{FaultyDisk, SMALL_LOG_BYTES};
     use crate::{Admission, Creation, FaultReason, Store};
 
     const KEYS: [KeyId; 2] = [KeyId([1; 32]), KeyId([2; 32])];
@@ -164,7 +164,8 @@ mod tests {
     fn store() -> (FaultyDisk, Store) {
         let disk = FaultyDisk::new();
         let settings = Creation { network: "minimal".to_owned(), genesis_validators_root: None };
-        let mut store = Store::create_with_backend(disk.clone(), settings).unwrap();
+        let mut store =
+            Store::create_with_backend(disk.clone(), settings, SMALL_LOG_BYTES).unwrap();
         let record = SubstrateRecord::fresh(Digest([7; 32]), KeyType::PARACHAIN).unwrap();
         let record = Record::Substrate(record);
         let admissions = KEYS.map(|key| Admission { key, public_key: key.0.to_vec(), record });
@@ -185,7 +186,8 @@ mod tests {
         assert!(authorise(store, &batch).iter().all(Result::is_ok));
     }
 
-    fn rows(store: &Store) -> u64 {
+    fn rows(store: &mut Store) -> u64 {
+        store.checkpoint().unwrap();
         let transaction = store.database.begin_read().unwrap();
         transaction.open_table(STANCES).unwrap().len().unwrap()
     }
@@ -220,11 +222,11 @@ mod tests {
             say(&mut store, key, &said);
         }
         say(&mut store, KEYS[0], &[about(7, 0, Statement::Approved)]);
-        assert_eq!(rows(&store), 401, "session 1 is the last that is remembered");
+        assert_eq!(rows(&mut store), 401, "session 1 is the last that is remembered");
         let mut left = vec![];
         for candidate in 0..4 {
             say(&mut store, KEYS[0], &[about(8, candidate, Statement::Approved)]);
-            left.push(rows(&store));
+            left.push(rows(&mut store));
         }
         assert_eq!(left, [336, 271, 206, 205], "66 a write, until all of session 1 are gone");
         drop(store);
@@ -232,7 +234,8 @@ mod tests {
     }
 
     /// Takes a row away as a fault of this program would: the digest of the rows stays true.
-    fn lose(store: &Store, subject: &Subject) {
+    fn lose(store: &mut Store, subject: &Subject) {
+        store.checkpoint().unwrap();
         let transaction = begin_durable(&store.database).unwrap();
         let mut state = store.state;
         let row = tables::stance_key(&KEYS[0], subject);
@@ -251,15 +254,15 @@ mod tests {
         let (_disk, mut before) = store();
         say(&mut before, KEYS[0], &said[..1]);
         say(&mut before, KEYS[0], &said[1..]);
-        lose(&before, &said[0].duty.subject().unwrap());
-        let opened = load(before.database).unwrap();
+        lose(&mut before, &said[0].duty.subject().unwrap());
+        let mut opened = load(before.database, before.log).unwrap();
         let fault = opened.verify_journal().unwrap_err();
         assert!(matches!(fault.reason(), FaultReason::StanceMismatch(KeyId([1, ..]))), "{fault}");
 
         let (_disk, mut before) = store();
         say(&mut before, KEYS[0], &said);
-        lose(&before, &said[0].duty.subject().unwrap());
-        let error = load(before.database).unwrap_err();
+        lose(&mut before, &said[0].duty.subject().unwrap());
+        let error = load(before.database, before.log).unwrap_err();
         assert!(matches!(error, StoreError::Damaged(Damage::JournalAgainstRecord(_))), "{error}");
     }
 
@@ -267,6 +270,7 @@ mod tests {
     fn a_stance_that_the_last_write_did_not_leave_keeps_the_store_shut() {
         let (_disk, mut store) = store();
         say(&mut store, KEYS[0], &[about(5, 1, Statement::Seconded)]);
+        store.checkpoint().unwrap();
         let transaction = begin_durable(&store.database).unwrap();
         let subject = about(6, 1, Statement::Seconded).duty.subject().unwrap();
         {
@@ -274,7 +278,7 @@ mod tests {
             table.insert(&tables::stance_key(&KEYS[0], &subject), 1).unwrap();
         }
         transaction.commit().unwrap();
-        let error = load(store.database).unwrap_err();
+        let error = load(store.database, store.log).unwrap_err();
         assert!(matches!(error, StoreError::Damaged(Damage::Rows)), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The file's tables and rows, format version 2.
+//! The file's tables and rows, format version 3.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Damage, StoreError};
 
 /// The format that this program writes.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(crate) const KEYS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("keys");

@@ -1,13 +1,15 @@
-//! The ledger thread: the store's one owner, and the group commit.
+//! The ledger thread, the group commit, and the way of a lone request past both.
 //!
-//! Whatever has queued while one commit was on its way becomes the next commit. Invariants: the
-//! queue is bounded and a full one is answered at once; every batch that was taken is answered
-//! exactly once, also when the thread ends or breaks; a reply leaves only after the commit that
-//! it stands on; refusals reach the journal within about a second.
+//! Whatever has queued while one commit was on its way becomes the next commit. When nothing else
+//! is asked, the one who asks commits on its own thread ([`LedgerHandle::authorise_here`]): two
+//! wakes less. Invariants: the store is behind one lock, and whoever panics with it has ended it
+//! for all; the queue is bounded and a full one is answered at once; every batch that was taken is
+//! answered exactly once, also when the thread ends or breaks; a reply leaves only after the commit
+//! that it stands on; refusals reach the journal within about a second.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
@@ -48,7 +50,7 @@ pub struct Overloaded;
 /// Owns the ledger thread. Dropping it lets the thread run until every handle is gone.
 #[derive(Debug)]
 pub struct LedgerThread {
-    join: Result<JoinHandle<Store>, StoreError>,
+    join: Result<JoinHandle<Option<Store>>, StoreError>,
     queue: SyncSender<Message>,
 }
 
@@ -61,6 +63,8 @@ pub struct LedgerHandle {
 
 #[derive(Debug)]
 struct Shared {
+    /// `None` once the thread has given it back.
+    store: Mutex<Option<Store>>,
     waiting: AtomicUsize,
     writable: AtomicBool,
     counters: Counters,
@@ -90,13 +94,14 @@ impl LedgerThread {
         let shared = Arc::new(Shared {
             waiting: AtomicUsize::new(0),
             writable: AtomicBool::new(store.is_writable()),
+            store: Mutex::new(Some(store)),
             counters: Counters::default(),
         });
         let worker = Worker {
-            store,
             receiver,
             carried: None,
             refused_since: None,
+            entries_at_rest: 0,
             max_intents: limits.max_intents_per_commit,
             alive: Alive(Arc::clone(&shared)),
         };
@@ -115,7 +120,8 @@ impl LedgerThread {
     pub fn stop(self) -> Result<Store, StoreError> {
         // Fails only when the thread has ended already, which the join tells.
         drop(self.queue.send(Message::Stop));
-        self.join?.join().map_err(|_| StoreError::Bug("the ledger thread panicked"))
+        let ended = self.join?.join().ok().flatten();
+        ended.ok_or(StoreError::Bug("a thread panicked with the ledger"))
     }
 }
 
@@ -143,6 +149,21 @@ impl LedgerHandle {
             // The request answers for itself when it is dropped.
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Ok(()),
         }
+    }
+
+    /// Decides `batch` and makes it durable on this thread, which waits for the disk. `None`: the
+    /// ledger is busy or has ended, nothing was decided, and `batch` is for
+    /// [`LedgerHandle::authorise`].
+    #[must_use]
+    pub fn authorise_here(&self, batch: &[(KeyId, Intent)]) -> Option<Answers> {
+        if self.queue_depth() != 0 {
+            return None;
+        }
+        let mut guard = self.shared.store.try_lock().ok()?;
+        let store = guard.as_mut()?;
+        let answers = self.shared.authorise(store, batch);
+        self.shared.writable.store(store.is_writable(), Ordering::Relaxed);
+        Some(answers)
     }
 
     /// Runs `f` on the store between two commits and waits for it: for administration. It also
@@ -181,10 +202,11 @@ impl LedgerHandle {
 }
 
 struct Worker {
-    store: Store,
     receiver: Receiver<Message>,
     /// What was taken from the queue but belongs after the current group.
     carried: Option<Message>,
+    /// How many entries the journal had when nothing was asked for a while.
+    entries_at_rest: u64,
     refused_since: Option<Instant>,
     max_intents: usize,
     alive: Alive,
@@ -193,46 +215,77 @@ struct Worker {
 /// Says that nothing can be written any more when the thread ends, also by a panic.
 struct Alive(Arc<Shared>);
 
+/// Somebody panicked with the store: it is not known what it holds.
+struct Broken;
+
+impl Shared {
+    fn authorise(&self, store: &mut Store, batch: &[(KeyId, Intent)]) -> Answers {
+        let (entries_before, started) = (store.state.entries, Instant::now());
+        let answers = authorise(store, batch);
+        if entries_before < store.state.entries {
+            self.counters.count_commit(batch.len(), started.elapsed());
+        }
+        answers
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Option<Store>>, Broken> {
+        self.store.lock().map_err(|_| Broken)
+    }
+}
+
 impl Worker {
-    fn run(mut self) -> Store {
+    /// Gives the store back; `None` when somebody panicked with it.
+    fn run(mut self) -> Option<Store> {
+        let ended = self.work();
+        let shared = Arc::clone(&self.alive.0);
+        match ended {
+            Ok(()) => shared.lock().ok()?.take(),
+            Err(Broken) => None,
+        }
+    }
+
+    fn work(&mut self) -> Result<(), Broken> {
         loop {
             match self.next() {
-                Ok(Message::Batch(first)) => self.commit_group(first),
-                Ok(Message::Call(call)) => call(&mut self.store),
-                Err(RecvTimeoutError::Timeout) => self.checkpoint(),
+                Ok(Message::Batch(first)) => self.commit_group(first)?,
+                Ok(Message::Call(call)) => self.with_store(|store| call(store))?,
+                Err(RecvTimeoutError::Timeout) => self.rest()?,
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.keep_house();
+            self.keep_house()?;
         }
-        self.checkpoint();
-        self.store
+        self.checkpoint()
     }
 
+    /// The next message. Wakes up in between, because what was committed on other threads is not
+    /// announced.
     fn next(&mut self) -> Result<Message, RecvTimeoutError> {
-        if let Some(message) = self.carried.take() {
-            return Ok(message);
+        match self.carried.take() {
+            Some(message) => Ok(message),
+            None => self.receiver.recv_timeout(QUIET),
         }
-        if self.store.is_writable() && self.store.is_checkpoint_due() {
-            return self.receiver.recv_timeout(QUIET);
-        }
-        self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
     }
 
-    fn commit_group(&mut self, first: Request) {
+    fn with_store<T>(&self, f: impl FnOnce(&mut Store) -> T) -> Result<T, Broken> {
+        self.alive.0.lock()?.as_mut().map(f).ok_or(Broken)
+    }
+
+    fn commit_group(&mut self, first: Request) -> Result<(), Broken> {
+        let shared = Arc::clone(&self.alive.0);
+        let mut guard = shared.lock()?;
+        let store = guard.as_mut().ok_or(Broken)?;
+        // With the lock held, so that whoever is before this thread makes the group larger.
         let mut group = vec![first];
         self.gather(&mut group);
-        self.alive.0.waiting.fetch_sub(group.len(), Ordering::Relaxed);
         let together: Vec<_> = group.iter().flat_map(|request| &request.batch).copied().collect();
-        let entries_before = self.store.state.entries;
-        let started = Instant::now();
-        let mut answers = authorise(&mut self.store, &together).into_iter();
-        if entries_before < self.store.state.entries {
-            self.alive.0.counters.count_commit(together.len(), started.elapsed());
-        }
+        let mut answers = shared.authorise(store, &together).into_iter();
+        drop(guard);
+        shared.waiting.fetch_sub(group.len(), Ordering::Relaxed);
         for mut request in group {
             let answers = answers.by_ref().take(request.batch.len()).collect();
             request.answer(answers);
         }
+        Ok(())
     }
 
     /// Takes what has queued, up to the bound.
@@ -254,19 +307,30 @@ impl Worker {
         }
     }
 
-    fn keep_house(&mut self) {
-        if !self.store.has_waiting_refusals() {
+    /// Nothing was asked of this thread for a while, and perhaps of no other.
+    fn rest(&mut self) -> Result<(), Broken> {
+        let entries = self.with_store(|store| store.state.entries)?;
+        let was_at_rest = entries == self.entries_at_rest;
+        self.entries_at_rest = entries;
+        if was_at_rest { self.checkpoint() } else { Ok(()) }
+    }
+
+    fn keep_house(&mut self) -> Result<(), Broken> {
+        if !self.with_store(|store| store.has_waiting_refusals())? {
             self.refused_since = None;
         } else if REFUSALS_WAIT <= self.refused_since.get_or_insert_with(Instant::now).elapsed() {
-            self.checkpoint();
+            self.checkpoint()?;
         }
-        self.alive.0.writable.store(self.store.is_writable(), Ordering::Relaxed);
+        let is_writable = self.with_store(|store| store.is_writable())?;
+        self.alive.0.writable.store(is_writable, Ordering::Relaxed);
+        Ok(())
     }
 
     /// A failure shows in every later answer, and here in nothing but the state.
-    fn checkpoint(&mut self) {
-        drop(self.store.checkpoint());
+    fn checkpoint(&mut self) -> Result<(), Broken> {
+        self.with_store(|store| drop(store.checkpoint()))?;
         self.refused_since = None;
+        Ok(())
     }
 }
 

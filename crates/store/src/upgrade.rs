@@ -19,12 +19,18 @@ struct Migration {
 }
 
 /// Every step that this program knows, oldest first.
-const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: add_stances }];
+const MIGRATIONS: &[Migration] =
+    &[Migration { from: 1, apply: add_stances }, Migration { from: 2, apply: keep_rows }];
 
 /// Format version 2 has the table of stances.
 fn add_stances(transaction: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
     let opened = transaction.open_table(STANCES).map(drop);
     opened.map_err(StoreError::while_doing("upgrading the store"))
+}
+
+/// Format version 3 has the same rows, behind a log: [`crate::relocate`] has made room for it.
+fn keep_rows(_: &WriteTransaction, _: &mut RowsDigest) -> Result<(), StoreError> {
+    Ok(())
 }
 
 /// Brings the file to the format that this program writes.
@@ -84,15 +90,18 @@ mod tests {
     use redb::Builder;
 
     use super::*;
-    use crate::open::{load, open_database};
+    use crate::layout::{DatabasePart, Disk, Layout};
+    use crate::log::Log;
+    use crate::open::{load, open_parts};
     use crate::tables::{META_NETWORK, RECORDS};
-    use crate::testing::FaultyDisk;
+    use crate::testing::{FaultyDisk, SMALL_LOG_BYTES};
     use crate::{Admission, Creation, Store};
 
     fn image() -> Vec<u8> {
         let disk = FaultyDisk::new();
         let settings = Creation { network: "old".to_owned(), genesis_validators_root: None };
-        let mut store = Store::create_with_backend(disk.clone(), settings).unwrap();
+        let mut store =
+            Store::create_with_backend(disk.clone(), settings, SMALL_LOG_BYTES).unwrap();
         let key = KeyId([1; 32]);
         let record = Record::fresh_ethereum();
         store.admit(&[Admission { key, public_key: vec![1; 48], record }]).unwrap();
@@ -103,10 +112,10 @@ mod tests {
         disk.image()
     }
 
-    fn database(image: Vec<u8>) -> (FaultyDisk, Database) {
+    fn database(image: Vec<u8>) -> (FaultyDisk, Database, Log) {
         let disk = FaultyDisk::from_image(image);
-        let database = open_database(disk.clone()).unwrap();
-        (disk, database)
+        let (database, log) = open_parts(Arc::new(disk.clone())).unwrap();
+        (disk, database, log)
     }
 
     fn rename(transaction: &WriteTransaction, rows: &mut RowsDigest) -> Result<(), StoreError> {
@@ -146,30 +155,32 @@ mod tests {
 
     #[test]
     fn an_older_format_is_upgraded_step_by_step_and_checked() {
-        let (disk, old) = database(image());
+        let (disk, old, log) = database(image());
         let steps =
-            [Migration { from: 3, apply: rename }, Migration { from: 2, apply: |_, _| Ok(()) }];
-        upgrade(&old, &steps, 4).unwrap();
-        let store = load(old).unwrap();
+            [Migration { from: 4, apply: rename }, Migration { from: 3, apply: |_, _| Ok(()) }];
+        upgrade(&old, &steps, 5).unwrap();
+        let store = load(old, log).unwrap();
         assert_eq!(store.network(), "new");
         assert_eq!(store.records().count(), 2);
         drop(store);
         let error = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 4, supported: 2 }), "{error}");
+        assert!(matches!(error, StoreError::Version { found: 5, supported: 3 }), "{error}");
         assert!(error.to_string().contains("newer version of palisade"), "{error}");
     }
 
     #[test]
     fn a_row_with_a_record_of_version_1_is_read_and_written_anew() {
-        let (disk, old) = database(image());
-        upgrade(&old, &[Migration { from: 2, apply: records_of_version_1 }], 3).unwrap();
-        let mut store = load(old).unwrap();
+        let (disk, old, log) = database(image());
+        upgrade(&old, &[Migration { from: 3, apply: records_of_version_1 }], 4).unwrap();
+        let mut store = load(old, log).unwrap();
         let [(key, _)] = session_records();
         let seal =
             |slot| (key, Intent { duty: Duty::Seal { slot: Slot(slot) }, digest: Digest([1; 32]) });
         assert!(authorise(&mut store, &[seal(5), seal(6)]).iter().all(Result::is_ok));
+        store.checkpoint().unwrap();
         drop(store);
-        let store = load(open_database(FaultyDisk::from_image(disk.image())).unwrap()).unwrap();
+        let (_, database, log) = database(disk.image());
+        let mut store = load(database, log).unwrap();
         store.verify_journal().unwrap();
         let Some(Record::Substrate(record)) = store.record(&key) else { panic!("no record") };
         assert!(record.has_a_past());
@@ -177,18 +188,18 @@ mod tests {
 
     #[test]
     fn a_row_of_a_newer_program_is_not_called_damaged() {
-        let (_disk, old) = database(image());
-        upgrade(&old, &[Migration { from: 2, apply: records_of_version_3 }], 3).unwrap();
-        let error = load(old).unwrap_err().to_string();
+        let (_disk, old, log) = database(image());
+        upgrade(&old, &[Migration { from: 3, apply: records_of_version_3 }], 4).unwrap();
+        let error = load(old, log).unwrap_err().to_string();
         assert!(error.contains("run the newer version") && !error.contains("damaged"), "{error}");
     }
 
     #[test]
     fn an_upgrade_that_fails_changes_nothing() {
         let before = image();
-        let steps = [Migration { from: 1, apply: rename }, Migration { from: 2, apply: give_up }];
-        let (disk, old) = database(before);
-        assert!(matches!(upgrade(&old, &steps, 3), Err(StoreError::Bug(_))));
+        let steps = [Migration { from: 2, apply: rename }, Migration { from: 3, apply: give_up }];
+        let (disk, old, _) = database(before);
+        assert!(matches!(upgrade(&old, &steps, 4), Err(StoreError::Bug(_))));
         drop(old);
         let store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
         assert_eq!(store.network(), "old");
@@ -196,9 +207,9 @@ mod tests {
 
     #[test]
     fn a_format_without_a_way_up_is_refused() {
-        let (_disk, old) = database(image());
-        let error = upgrade(&old, &[Migration { from: 3, apply: rename }], 4).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 2, supported: 4 }), "{error}");
+        let (_disk, old, _) = database(image());
+        let error = upgrade(&old, &[Migration { from: 4, apply: rename }], 5).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 3, supported: 5 }), "{error}");
         assert!(error.to_string().contains("older palisade"), "{error}");
     }
 
@@ -206,23 +217,39 @@ mod tests {
     fn is_walked_through(image: Vec<u8>) -> bool {
         let walked = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&walked);
+        let disk: Disk = Arc::new(FaultyDisk::from_image(image));
+        let layout = Layout::read(&disk).unwrap();
         Builder::new()
             .set_repair_callback(move |_| seen.store(true, Ordering::SeqCst))
-            .create_with_backend(FaultyDisk::from_image(image))
+            .create_with_backend(DatabasePart::new(disk, &layout))
             .unwrap();
         walked.load(Ordering::SeqCst)
     }
 
     #[test]
-    fn a_checkpoint_spares_the_start_after_a_crash_the_walk_through_the_file() {
+    fn no_start_after_a_crash_walks_through_the_whole_file() {
         let disk = FaultyDisk::from_image(image());
         let mut store = Store::open_with_backend(disk.clone()).unwrap();
         assert!(!store.is_checkpoint_due());
         store.retire(&[KeyId([1; 32])]).unwrap();
-        assert!(store.is_checkpoint_due());
-        assert!(is_walked_through(disk.image_after_power_cut(None)));
-        store.checkpoint().unwrap();
         assert!(!is_walked_through(disk.image_after_power_cut(None)));
+        let [(key, _)] = session_records();
+        let seal = Intent { duty: Duty::Seal { slot: Slot(5) }, digest: Digest([1; 32]) };
+        assert!(authorise(&mut store, &[(key, seal)])[0].is_ok());
+        assert!(store.is_checkpoint_due());
+        assert!(!is_walked_through(disk.image_after_power_cut(None)));
+        store.checkpoint().unwrap();
         assert!(!store.is_checkpoint_due());
+        assert!(!is_walked_through(disk.image_after_power_cut(None)));
+    }
+
+    #[test]
+    fn a_file_of_a_newer_layout_is_not_called_damaged() {
+        let mut image = image();
+        let disk: Disk = Arc::new(FaultyDisk::from_image(image.clone()));
+        let header = Layout::read(&disk).unwrap().header_of(9);
+        image[..header.len()].copy_from_slice(&header);
+        let error = Store::open_with_backend(FaultyDisk::from_image(image)).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 9, supported: 3 }), "{error}");
     }
 }

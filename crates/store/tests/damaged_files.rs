@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use common::{attestation, creation, digest, fresh, key, proposal, statement};
 use palisade_protect::{Denied, KeyId, Record, Statement};
-use palisade_store::testing::FaultyDisk;
+use palisade_store::testing::{FaultyDisk, SMALL_LOG_BYTES};
 use palisade_store::{Creation, Damage, FaultReason, Standing, Store, StoreError};
 
 const KEYS: u8 = 40;
@@ -26,7 +26,7 @@ const KEYS: u8 = 40;
 /// A store with some history, and its records; closed, or as a crash leaves it.
 fn image(closed: bool) -> (Vec<u8>, BTreeMap<KeyId, Record>) {
     let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     store.admit(&(1..=KEYS).map(fresh).collect::<Vec<_>>()).unwrap();
     for round in 1..20_u64 {
         for number in 1..=KEYS {
@@ -135,7 +135,7 @@ fn an_altered_journal_is_found_by_the_replay() {
     for (place, _) in places {
         altered[place] ^= 1;
     }
-    let store = match Store::open_with_backend(FaultyDisk::from_image(altered)) {
+    let mut store = match Store::open_with_backend(FaultyDisk::from_image(altered)) {
         Ok(store) => store,
         Err(error) => panic!("{error}"),
     };
@@ -149,7 +149,7 @@ fn an_altered_journal_is_found_by_the_replay() {
 #[test]
 fn an_altered_newest_entry_keeps_the_store_shut() {
     let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     store.admit(&[fresh(1)]).unwrap();
     assert!(common::ask(&mut store, 1, proposal(5, 1)).is_ok());
     // The refused root stands in the newest entry, and nowhere else.
@@ -182,10 +182,12 @@ fn golden_creation() -> Creation {
     Creation { network: "hoodi".to_owned(), genesis_validators_root: Some(digest(1)) }
 }
 
-/// Writes the golden file anew. Run by hand, once for each format version:
-/// `PALISADE_WRITE_GOLDEN=1 cargo test -p palisade-store --test damaged_files golden`.
+/// Writes the golden file anew, with the newest writes in the log alone. Run by hand, once for each
+/// format version: `PALISADE_WRITE_GOLDEN=1 cargo test -p palisade-store --test damaged_files golden`.
 fn write_golden(path: &Path) -> Result<(), StoreError> {
-    let mut store = Store::create(path, golden_creation())?.with_clock(|| 1_800_000_000_000);
+    let disk = FaultyDisk::new();
+    let store = Store::create_with_backend(disk.clone(), golden_creation(), SMALL_LOG_BYTES)?;
+    let mut store = store.with_clock(|| 1_800_000_000_000);
     store.admit(&[fresh(1), fresh(2), fresh(3)])?;
     assert!(common::ask(&mut store, 1, proposal(7, 70)).is_ok());
     assert!(common::ask(&mut store, 1, proposal(7, 71)).is_err());
@@ -195,6 +197,7 @@ fn write_golden(path: &Path) -> Result<(), StoreError> {
     assert!(common::ask(&mut store, 4, statement(9, 1, Statement::Seconded)).is_ok());
     assert!(common::ask(&mut store, 4, statement(9, 1, Statement::DisputedInvalid)).is_err());
     assert!(common::ask(&mut store, 4, statement(9, 2, Statement::Approved)).is_ok());
+    std::fs::write(path, disk.image_after_power_cut(None)).unwrap();
     Ok(())
 }
 
@@ -212,11 +215,18 @@ fn check_golden(store: &mut Store) {
     assert!(common::ask(store, 1, proposal(8, 80)).is_ok());
 }
 
+/// A copy of a golden file under a name of its own, in a directory that goes with the test.
+fn golden_copy(version: u32) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    std::fs::copy(golden(version), &path).expect("the golden files are part of the source");
+    (directory, path)
+}
+
 #[test]
 fn the_golden_file_of_format_version_1_is_read_for_ever() {
-    let bytes = std::fs::read(golden(1)).expect("tests/data/store-v1.redb is part of the source");
-    let disk = FaultyDisk::from_image(bytes);
-    let mut store = Store::open_with_backend(disk.clone()).unwrap();
+    let (_directory, path) = golden_copy(1);
+    let mut store = Store::open(&path).unwrap();
     let summary = store.verify_journal().unwrap();
     assert_eq!((summary.entries, summary.first_time_unix_ms), (4, Some(1_800_000_000_000)));
     assert_eq!(store.key_infos().unwrap().len(), 3);
@@ -226,20 +236,43 @@ fn the_golden_file_of_format_version_1_is_read_for_ever() {
     let said = statement(9, 1, Statement::Seconded);
     assert!(common::ask(&mut store, 4, said).is_ok());
     drop(store);
-    let mut store = Store::open_with_backend(FaultyDisk::from_image(disk.image())).unwrap();
+    let mut store = Store::open(&path).unwrap();
     store.verify_journal().unwrap();
     assert!(common::forbids_twin(&mut store, &key(4), &said));
 }
 
-#[test]
-fn the_golden_file_of_format_version_2_is_read_for_ever() {
-    if std::env::var_os("PALISADE_WRITE_GOLDEN").is_some() {
-        write_golden(&golden(2)).unwrap();
-    }
-    let bytes = std::fs::read(golden(2)).expect("tests/data/store-v2.redb is part of the source");
-    let mut store = Store::open_with_backend(FaultyDisk::from_image(bytes)).unwrap();
+fn check_golden_with_statements(mut store: Store) {
     assert_eq!(store.verify_journal().unwrap().entries, 7);
     check_golden(&mut store);
     assert!(common::forbids_twin(&mut store, &key(4), &statement(9, 1, Statement::Seconded)));
     assert!(common::ask(&mut store, 4, statement(9, 1, Statement::DisputedInvalid)).is_err());
+}
+
+#[test]
+fn the_golden_file_of_format_version_2_is_read_for_ever() {
+    let (_directory, path) = golden_copy(2);
+    check_golden_with_statements(Store::open(&path).unwrap());
+}
+
+#[test]
+fn the_golden_file_of_format_version_3_is_read_for_ever() {
+    if std::env::var_os("PALISADE_WRITE_GOLDEN").is_some() {
+        write_golden(&golden(3)).unwrap();
+    }
+    let (_directory, path) = golden_copy(3);
+    check_golden_with_statements(Store::open(&path).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_laid_out_anew_is_private_and_an_interrupted_attempt_is_made_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (directory, path) = golden_copy(2);
+    std::fs::write(path.with_extension("unfinished"), b"half of a header").unwrap();
+    drop(Store::open(&path).unwrap());
+    let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    check_golden_with_statements(Store::open(&path).unwrap());
 }

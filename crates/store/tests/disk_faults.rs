@@ -24,7 +24,7 @@ use palisade_protect::{
     Bound, Denied, Epoch, EthereumRecord, Intent, KeyId, Record, Slot, Statement, StopLine,
     authorise,
 };
-use palisade_store::testing::{Fault, FaultyDisk};
+use palisade_store::testing::{Fault, FaultyDisk, SMALL_LOG_BYTES};
 use palisade_store::{Admission, Standing, Store, StoreError};
 use proptest::prelude::*;
 
@@ -116,7 +116,7 @@ const STATEMENTS: [(u32, u64, Statement); 7] = [
 /// A bit of everything that a store is asked for.
 fn work(disk: &FaultyDisk) -> Promises {
     let mut promises = Promises::default();
-    let created = Store::create_with_backend(disk.clone(), creation());
+    let created = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES);
     let Some(mut store) = promises.note(created) else { return promises };
     promises.created = true;
     store = store.with_clock(|| 1_700_000_000_000);
@@ -343,7 +343,7 @@ proptest! {
         faults in proptest::collection::vec(any_fault(), 1..12),
     ) {
         let disk = FaultyDisk::new();
-        let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+        let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
         store.admit(&[fresh(1), fresh(2), fresh(3), fresh_validator(4)]).unwrap();
         drop(store);
         let mut image = disk.image();

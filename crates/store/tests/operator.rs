@@ -22,12 +22,12 @@ use palisade_protect::journal::Event;
 use palisade_protect::{
     Bound, Denied, Epoch, EthereumRecord, Record, RefusalKind, Slot, StopLine, authorise,
 };
-use palisade_store::testing::{Fault, FaultyDisk};
+use palisade_store::testing::{Fault, FaultyDisk, SMALL_LOG_BYTES};
 use palisade_store::{Admitted, Creation, Standing, Store, StoreError};
 
 fn empty_store() -> (FaultyDisk, Store) {
     let disk = FaultyDisk::new();
-    let store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     (disk, store)
 }
 
@@ -193,7 +193,7 @@ fn a_clock_that_jumps_changes_no_decision() {
     assert_eq!(permits.map(|(time, _)| *time).collect::<Vec<_>>(), [0, u64::MAX, 5, times[0]]);
     let refused = events.iter().filter(|(_, event)| matches!(event, Event::Refused { .. }));
     assert_eq!(refused.count(), 4);
-    let store = reopen(&disk, store);
+    let mut store = reopen(&disk, store);
     assert_eq!(store.verify_journal().unwrap().first_time_unix_ms, Some(times[0]));
 }
 
@@ -215,7 +215,7 @@ fn a_batch_is_one_entry_in_which_repeats_and_twins_stand_right() {
     let allowed: Vec<bool> = authorise(&mut store, &batch).iter().map(Result::is_ok).collect();
     assert_eq!(allowed, [true, true, false, true, false, false, false, true, true]);
     assert_eq!(store.journal_head().unwrap().0, 2);
-    let store = reopen(&disk, store);
+    let mut store = reopen(&disk, store);
     let events = store.recent_events(7).unwrap();
     let permitted = events.iter().filter(|(_, event)| matches!(event, Event::Permitted { .. }));
     assert_eq!(permitted.count(), 4);
@@ -236,7 +236,7 @@ fn a_snapshot_stays_as_it_was() {
 #[test]
 fn a_full_disk_is_named_and_the_store_is_dead_until_reopened() {
     let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     store.admit(&[fresh(1)]).unwrap();
     disk.fail_at(1, Fault::DiskFull);
     let Err(Denied::Failed(error)) = ask(&mut store, 1, proposal(5, 1)) else {
@@ -261,7 +261,7 @@ fn a_full_disk_is_named_and_the_store_is_dead_until_reopened() {
 #[test]
 fn a_read_only_disk_is_named() {
     let disk = FaultyDisk::new();
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     store.admit(&[fresh(1)]).unwrap();
     disk.fail_at(1, Fault::ReadOnly);
     let Err(Denied::Failed(error)) = ask(&mut store, 1, proposal(5, 1)) else {

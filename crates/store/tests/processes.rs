@@ -319,7 +319,7 @@ fn a_full_disk_loses_nothing() {
     let home = new_home();
     let mut command = Command::new("sh");
     // A limit on the size of files stands in for a small disk: the same calls fail.
-    let script = "trap '' XFSZ; ulimit -f 2100; exec \"$0\" \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 6204; exec \"$0\" \"$@\"";
     command.args(["-c", script]).arg(std::env::current_exe().unwrap());
     let (mut child, output) = as_child("fill the disk", home.path(), &mut command);
     let mut lines = said(output);
@@ -354,4 +354,17 @@ fn a_lock_that_is_no_file_of_the_home_is_refused_and_what_it_leads_to_is_left_al
     refused();
     std::fs::remove_file(&lock).unwrap();
     let _lock = HomeLock::acquire(home.path()).unwrap();
+}
+
+#[test]
+fn a_store_is_not_opened_through_a_link() {
+    let home = new_home();
+    let store = store_in(home.path());
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::rename(&store, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &store).unwrap();
+    let error = Store::open(&store).err().unwrap();
+    assert_eq!(error.code(), "store-unavailable", "{error}");
+    std::fs::rename(&elsewhere, &store).unwrap();
+    Store::open(&store).unwrap();
 }

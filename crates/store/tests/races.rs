@@ -19,11 +19,11 @@ use std::sync::{Arc, Barrier, mpsc};
 use common::{attestation, creation, digest, forbids_twin, fresh, key, proposal};
 use palisade_protect::journal::Event;
 use palisade_protect::{Denied, Evidence, Intent, KeyId, RefusalKind};
-use palisade_store::testing::{Fault, FaultyDisk};
+use palisade_store::testing::{Fault, FaultyDisk, SMALL_LOG_BYTES};
 use palisade_store::{Answers, LedgerHandle, LedgerThread, Limits, Store, StoreError};
 
 fn new_store(disk: &FaultyDisk) -> Store {
-    let mut store = Store::create_with_backend(disk.clone(), creation()).unwrap();
+    let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
     store.admit(&[fresh(1), fresh(2)]).unwrap();
     store
 }
@@ -32,6 +32,11 @@ fn wait_for(handle: &LedgerHandle, batch: Vec<(KeyId, Intent)>) -> Answers {
     let (sender, receiver) = mpsc::channel();
     handle.authorise(batch, move |answers| sender.send(answers).unwrap()).unwrap();
     receiver.recv().unwrap()
+}
+
+/// On this thread when the ledger is free, as a lone request does; else through the queue.
+fn ask(handle: &LedgerHandle, batch: Vec<(KeyId, Intent)>) -> Answers {
+    handle.authorise_here(&batch).unwrap_or_else(|| wait_for(handle, batch))
 }
 
 /// Each thread asks for its own message at the same time.
@@ -46,7 +51,7 @@ fn race(threads: u64, intent: impl Fn(u64) -> Intent) -> (Vec<(Intent, Answers)>
             let (handle, barrier, intent) = (handle.clone(), barrier.clone(), intent(number));
             std::thread::spawn(move || {
                 barrier.wait();
-                (intent, wait_for(&handle, vec![(key(1), intent)]))
+                (intent, ask(&handle, vec![(key(1), intent)]))
             })
         })
         .collect();
@@ -84,7 +89,7 @@ fn of_64_threads_with_one_block_all_win_by_one_write() {
 #[test]
 fn threads_with_votes_around_each_other_never_sign_a_slashable_pair() {
     let vote = |number: u64| attestation(number % 8, number % 8 + number / 8, number);
-    let (answers, store) = race(64, vote);
+    let (answers, mut store) = race(64, vote);
     let signed: Vec<_> =
         answers.iter().filter(|(_, answer)| answer[0].is_ok()).map(|(vote, _)| *vote).collect();
     assert!(!signed.is_empty());
@@ -92,6 +97,36 @@ fn threads_with_votes_around_each_other_never_sign_a_slashable_pair() {
         assert!(signed.iter().all(|other| !common::is_slashable(one, other)), "{signed:?}");
     }
     store.verify_journal().unwrap();
+}
+
+#[test]
+fn a_lone_request_is_decided_where_it_is_asked_and_reaches_the_database_by_itself() {
+    let disk = FaultyDisk::new();
+    let (handle, thread) = LedgerThread::spawn(new_store(&disk), Limits::default());
+    let commits = handle.statistics().commits;
+    let answers = handle.authorise_here(&[(key(1), proposal(5, 1))]).unwrap();
+    assert!(answers[0].is_ok());
+    assert!(handle.authorise_here(&[(key(1), proposal(5, 2))]).unwrap()[0].is_err());
+    assert_eq!(handle.statistics().commits, commits + 1);
+    while handle.call(|store| store.is_checkpoint_due()).unwrap() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(thread.stop().unwrap().verify_journal().unwrap().entries, 3);
+    assert!(handle.authorise_here(&[(key(1), proposal(6, 1))]).is_none(), "the ledger has stopped");
+}
+
+#[test]
+fn a_request_beside_others_is_left_to_the_thread() {
+    let (handle, thread) = LedgerThread::spawn(new_store(&FaultyDisk::new()), Limits::default());
+    let held = hold(&handle);
+    assert!(handle.authorise_here(&[(key(1), proposal(5, 1))]).is_none(), "the store is in use");
+    let (sender, receiver) = mpsc::channel();
+    let batch = vec![(key(2), proposal(5, 1))];
+    handle.authorise(batch, move |answers| sender.send(answers).unwrap()).unwrap();
+    assert!(handle.authorise_here(&[(key(1), proposal(5, 1))]).is_none(), "another waits");
+    drop(held);
+    assert!(receiver.recv().unwrap()[0].is_ok());
+    thread.stop().unwrap();
 }
 
 #[test]
@@ -219,6 +254,7 @@ fn a_broken_ledger_thread_answers_failed_and_is_not_writable() {
     drop(held);
     assert!(matches!(breaker.join().unwrap(), Err(StoreError::Stopped)));
     assert_eq!(receiver.recv().unwrap().len(), 1, "answered, whichever came first");
+    assert!(handle.authorise_here(&[(key(1), proposal(2, 1))]).is_none());
     assert!(matches!(thread.stop(), Err(StoreError::Bug(_))));
     assert!(!handle.is_writable());
 }

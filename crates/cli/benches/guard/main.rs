@@ -25,6 +25,7 @@ mod bare;
 mod burst;
 mod guard;
 mod home;
+mod hops;
 mod http;
 mod latency;
 mod limits;

@@ -1,6 +1,7 @@
 //! Session keys: what a protected vote and a protected seal cost, how long a lone one takes, and
 //! how many votes a second there are when many keys ask.
 
+use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::bare::Bare;
 use crate::guard::Guard;
 use crate::home::Home;
+use crate::hops;
 use crate::nodes::{Node, SLOT_MS};
 use crate::report::{Report, Row};
 use crate::statistics::{median, quantile, spread};
@@ -158,6 +160,7 @@ fn alone(nodes: &mut [Node], report: &mut Report) {
         seals.extend(node.window_of_seals().into_iter().map(|seal| node.ask(seal)));
     }
     let after = Bare::read(processors());
+    beside_bare_hops([&votes, &seals], report);
     let (of_votes, of_seals) = (before.between(between), between.between(after));
     for (p50, p99, latencies, floor) in [
         ("vote_p50_over_sync_and_sign", "vote_p99_over_sync_and_sign", votes, {
@@ -174,6 +177,27 @@ fn alone(nodes: &mut [Node], report: &mut Report) {
                 target: Some(target),
                 limit: floor,
                 limit_is: "us bare fdatasync and sign, wall; one request at a time, idle machine"
+                    .to_owned(),
+            });
+        }
+    }
+}
+
+/// The same latencies beside what the machine takes for the way alone.
+fn beside_bare_hops(latencies: [&Vec<f64>; 2], report: &mut Report) {
+    let [p50, p99] = hops::bare(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let names = [
+        ("vote_p50_over_bare_way", "vote_p99_over_bare_way"),
+        ("seal_p50_over_bare_way", "seal_p99_over_bare_way"),
+    ];
+    for (latencies, (name_of_p50, name_of_p99)) in latencies.into_iter().zip(names) {
+        for (name, share, limit) in [(name_of_p50, 0.5, p50), (name_of_p99, 0.99, p99)] {
+            report.row(Row {
+                name,
+                value: quantile(latencies, share) * 1e3 / limit,
+                target: None,
+                limit,
+                limit_is: "us there and back over TCP, a socket pair and one fdatasync, no guard"
                     .to_owned(),
             });
         }

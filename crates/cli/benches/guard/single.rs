@@ -106,7 +106,7 @@ fn alone(
     report.note(
         "one connection: latency / (fdatasync + sign)",
         format!(
-            "{:.2} (p50 {:.2} ms, least {:.2} ms; a commit is two fdatasyncs)",
+            "{:.2} (p50 {:.2} ms, least {:.2} ms; a commit is one fdatasync)",
             median(&round.latencies) / floor,
             median(&round.latencies),
             least(&round.latencies)

@@ -1,6 +1,7 @@
 //! `palisade init`
 
 use palisade_protect::Digest;
+use palisade_sandbox::{Finding, Measure, durability_of};
 use palisade_server::home::{GenesisRoot, Home, NewHome, NewUnlock};
 
 use crate::arguments::InitArguments;
@@ -24,6 +25,7 @@ pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
     };
     let new = NewHome { network: arguments.network.clone(), genesis_validators_root, unlock };
     let network = home.create(&new)?;
+    warn_of_memory(home);
     output::line(&format!("Made a home for {} at {}", network.name, home.path().display()))?;
     output::line(&opened_by(home, &new.unlock))?;
     output::line(&format!(
@@ -33,6 +35,19 @@ pub(super) fn run(home: &Home, arguments: &InitArguments) -> Done {
     let palisade = command_for(home);
     output::line(&format!("Next: `{palisade} keys import --help`, then `{palisade} run`."))?;
     Ok(Outcome::Yes)
+}
+
+/// A home that a restart of the machine forgets can be made, but no guard starts on it.
+fn warn_of_memory(home: &Home) {
+    let (why, measure) = match durability_of(home.path()) {
+        Finding::Works => return,
+        Finding::WorksAs(how) => (how, String::new()),
+        Finding::Fails(why) => {
+            (why, format!("; `run` refuses it without --allow-unhardened={}", Measure::DurableHome))
+        }
+    };
+    let remedy = Measure::DurableHome.remedy();
+    output::diagnostic(&format!("warning: {why}; to mend it: {remedy}{measure}"));
 }
 
 /// How to name this home on the next command line.

@@ -16,23 +16,26 @@ mod status;
 mod tls;
 
 use clap::CommandFactory;
+use palisade_server::daemon::Stages;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
 use crate::{Done, Outcome, output, target};
 
-/// Does what the arguments ask.
-pub(crate) fn run(arguments: Arguments) -> Done {
+pub use run::Hardening;
+
+/// Does what the arguments ask; the processes of a guard give up what `stages` makes of it.
+pub(crate) fn run<S: Stages>(arguments: Arguments, stages: impl FnOnce(Hardening) -> S) -> Done {
     match &arguments.command {
         Command::Completions { shell } => return completions(*shell),
-        Command::Front(arguments) => return run::front(arguments),
+        Command::Front(arguments) => return run::front(arguments, stages),
         Command::Service(command) => return service::run(command),
         _ => {}
     }
     let home = target::home(arguments.home)?;
     match arguments.command {
         Command::Init(arguments) => init::run(&home, &arguments),
-        Command::Run(arguments) => run::run(&home, &arguments),
+        Command::Run(arguments) => run::run(&home, &arguments, stages),
         Command::Secure(command) => secure::run(&home, command),
         Command::Keys(command) => keys::run(&home, command),
         Command::Chain(command) => chain::run(&home, &command),

@@ -1,17 +1,23 @@
 //! `palisade run`, and the process that it starts for the network.
 
-use palisade_sandbox::{Measure, Plan, Profile, Table, harden_early, restrict_syscalls};
+use palisade_sandbox::{
+    Measure, Plan, Profile, Table, harden_early, keep_few_heaps, restrict_syscalls,
+};
 use palisade_server::daemon::{self, Bound, RunOptions, Stages};
 use palisade_server::home::{Home, HomeError};
 
 use super::secure;
-use crate::logging::LogFormat;
 use crate::run_arguments::{FrontArguments, RunArguments};
 use crate::{Done, Outcome, logging, output, unlock};
 
-pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
+pub(super) fn run<S: Stages>(
+    home: &Home,
+    arguments: &RunArguments,
+    stages: impl FnOnce(Hardening) -> S,
+) -> Done {
     secure::start_clean(&arguments.allow_unhardened)?;
     secure::shield(&arguments.allow_unhardened)?;
+    keep_few_heaps();
     logging::start(arguments.log_format);
     let secret = unlock::secret_of(home)?;
     let table = secure::table(home, &arguments.allow_unhardened)?;
@@ -19,37 +25,47 @@ pub(super) fn run(home: &Home, arguments: &RunArguments) -> Done {
     let options = RunOptions {
         listen: arguments.listen,
         metrics: arguments.metrics,
-        front: two_processes.then(|| front_arguments(arguments.log_format, &table)),
+        front: two_processes.then(|| front_arguments(&table)),
         measures: secure::rows(&table),
     };
     let plan = secure::plan_of_core(home)?;
     let profile = if two_processes { Profile::Core } else { Profile::Whole };
-    daemon::run(home, secret, &options, Hardening { plan, table, profile })?;
+    daemon::run(home, secret, &options, stages(Hardening { plan, table, profile }))?;
     Ok(Outcome::Yes)
 }
 
-fn front_arguments(log_format: LogFormat, table: &Table) -> Vec<String> {
-    let mut arguments = vec!["network-front".to_owned(), format!("--log-format={log_format}")];
+fn front_arguments(table: &Table) -> Vec<String> {
     let off = table.off().map(|row| format!("--allow-unhardened={}", row.measure));
-    arguments.extend(off);
-    arguments
+    std::iter::once("network-front".to_owned()).chain(off).collect()
 }
 
 /// The process that `run` starts for the network.
-pub(super) fn front(arguments: &FrontArguments) -> Done {
+pub(super) fn front<S: Stages>(
+    arguments: &FrontArguments,
+    stages: impl FnOnce(Hardening) -> S,
+) -> Done {
     secure::shield(&arguments.allow_unhardened)?;
-    logging::start(arguments.log_format);
+    keep_few_heaps();
+    logging::start_in_front();
     // The core has tried them on this machine, a moment ago.
     let table = Table::without(&arguments.allow_unhardened);
-    daemon::front(Hardening { plan: Plan::default(), table, profile: Profile::Front })?;
+    daemon::front(stages(Hardening { plan: Plan::default(), table, profile: Profile::Front }))?;
     Ok(Outcome::Yes)
 }
 
-/// What a process gives up, when its time has come.
-struct Hardening {
+/// What a process of a guard gives up, when its time has come.
+pub struct Hardening {
     plan: Plan,
     table: Table,
     profile: Profile,
+}
+
+impl Hardening {
+    /// What the process is for.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
 }
 
 impl Stages for Hardening {

@@ -97,14 +97,25 @@ pub(super) fn report(table: &Table) {
         let (measure, state, why) = (row.measure.name(), row.state.name(), row.reason.as_str());
         let remedy = row.remedy.as_deref().unwrap_or_default();
         match row.state {
-            State::On => tracing::info!(measure, state, why, "secure mode"),
-            State::OffAllowed => tracing::warn!(measure, state, why, remedy, "secure mode"),
+            State::On if remedy.is_empty() => {
+                tracing::info!(measure, state, why, "secure mode");
+            }
+            State::On | State::OffAllowed => {
+                tracing::warn!(measure, state, why, remedy, "secure mode")
+            }
             State::Missing => tracing::error!(measure, state, why, remedy, "secure mode"),
         }
     }
-    if table.off().any(|row| row.measure == Measure::NotRoot) {
+    let is_off = |measure| table.off().any(|row| row.measure == measure);
+    if is_off(Measure::NotRoot) {
         tracing::warn!(
             "THIS GUARD RUNS AS ROOT. That is for development: whoever breaks it has the machine"
+        );
+    }
+    if is_off(Measure::DurableHome) {
+        tracing::warn!(
+            "THE RECORDS OF THIS GUARD ARE NOT ON A DISK. After a restart of the machine these \
+             keys are not fresh: import them with --from-now"
         );
     }
 }

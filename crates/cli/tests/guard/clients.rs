@@ -9,12 +9,12 @@ use crate::support::home::{KEYS, TestHome};
 use crate::support::http::Answer;
 use crate::support::{Guard, eventually};
 
-const TOKEN_A: &str = "client-a-0123456789abcdef";
-const TOKEN_B: &str = "client-b-0123456789abcdef";
+pub(super) const TOKEN_A: &str = "client-a-0123456789abcdef";
+pub(super) const TOKEN_B: &str = "client-b-0123456789abcdef";
 
 /// Two clients with a token each: one has the first key and all duties, the other has all keys and
 /// no proposals. Nobody is anonymous.
-fn two_clients() -> TestHome {
+pub(super) fn two_clients() -> TestHome {
     let home = TestHome::with_keys(2);
     std::fs::write(home.path().join("a.txt"), format!("{TOKEN_A}\n")).unwrap();
     let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(TOKEN_B));

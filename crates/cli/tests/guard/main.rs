@@ -15,12 +15,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_homes;
 mod bad_input;
 mod bounds;
 mod clients;
 mod contract;
+mod front_log;
 mod hardening;
 mod key_manager;
+mod memory;
 mod openapi;
 mod openrpc;
 mod own_authority;
@@ -34,10 +37,12 @@ mod rpc_races;
 mod rpc_socket;
 mod secrets;
 mod secure;
+mod service_install;
 mod service_manager;
 mod session_custody;
 mod session_keys;
 mod session_metadata;
+mod shares;
 mod snapshots;
 mod substrate;
 mod tls;

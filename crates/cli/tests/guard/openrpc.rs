@@ -16,7 +16,8 @@ use crate::support::Guard;
 use crate::support::home::TestHome;
 use crate::support::schema::check;
 
-const ECDSA_ALICE: &str = "0x020a1091341fe5664bfa1782d5e04779689068c916b04cb365ec3153755684d9a1";
+pub(super) const ECDSA_ALICE: &str =
+    "0x020a1091341fe5664bfa1782d5e04779689068c916b04cb365ec3153755684d9a1";
 
 /// The router's own source.
 const ROUTER: &str = include_str!("../../../server/src/core/rpc.rs");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::duty::{attestation, block};
-use crate::support::home::{KEYS, SECRETS, TestHome};
+use crate::support::home::{KEYS, TestHome};
 use crate::support::http::Connection;
 use crate::support::{Guard, eventually};
 
@@ -19,18 +19,18 @@ pub fn front_of(guard: &Guard) -> u32 {
     front
 }
 
-fn send(signal: &str, process: u32) {
+pub fn send(signal: &str, process: u32) {
     let id = process.to_string();
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
 
-fn is_gone(process: u32) -> bool {
+pub fn is_gone(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat"));
     status.is_err() || status.is_ok_and(|stat| stat.contains(") Z "))
 }
 
 /// What the open descriptors of a process lead to.
-fn descriptors(process: u32) -> BTreeSet<String> {
+pub fn descriptors(process: u32) -> BTreeSet<String> {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     targets.map(|path: PathBuf| path.display().to_string()).collect()
@@ -38,7 +38,7 @@ fn descriptors(process: u32) -> BTreeSet<String> {
 
 /// Memory and descriptors of a process that is not dumpable are shown to root alone.
 #[allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
-fn is_hidden(process: u32) -> bool {
+pub fn is_hidden(process: u32) -> bool {
     let hidden = fs::read_dir(format!("/proc/{process}/fd")).is_err();
     if hidden {
         eprintln!("!! SKIPPED: looking into the guard's processes: only root can");
@@ -173,70 +173,6 @@ fn listening_inode(port: u16) -> String {
     };
     let line = table.lines().skip(1).find(listens).unwrap();
     line.split_whitespace().nth(9).unwrap().to_owned()
-}
-
-/// Every page of a process that can be read, searched for any of these.
-fn has_in_memory(process: u32, wanted: &[Vec<u8>]) -> bool {
-    use std::os::unix::fs::FileExt;
-    let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
-    maps.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        let (start, end) = words.next().unwrap().split_once('-').unwrap();
-        if !words.next().unwrap().starts_with('r') {
-            return false;
-        }
-        let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // Pages that cannot be read so (memfd_secret, vvar) are none that others could read.
-        let Ok(read) = memory.read_at(&mut bytes, start) else { return false };
-        let bytes = &bytes[..read];
-        wanted.iter().any(|wanted| memchr::memmem::find(bytes, wanted).is_some())
-    })
-}
-
-/// The first key, in every form in which it passes by.
-fn forms_of_the_first_key() -> Vec<Vec<u8>> {
-    let digits = SECRETS[0].trim_start_matches("0x");
-    let big_endian = hex::decode(digits).unwrap();
-    let little_endian: Vec<u8> = big_endian.iter().rev().copied().collect();
-    vec![big_endian, little_endian, digits.as_bytes().to_vec()]
-}
-
-#[test]
-fn no_page_of_the_front_holds_a_key() {
-    let home = TestHome::with_keys(1);
-    let guard = home.start();
-    if is_hidden(guard.id()) {
-        return;
-    }
-    guard.sign(KEYS[0], &block(1, 1)).signature();
-    guard.sign(KEYS[0], &attestation(0, 2, 1)).signature();
-    let wanted = forms_of_the_first_key();
-    assert!(!has_in_memory(front_of(&guard), &wanted), "the front holds the secret key");
-    // What passes through the front is found there: the search can find.
-    let passed = vec![KEYS[0].as_bytes().to_vec()];
-    assert!(has_in_memory(front_of(&guard), &passed), "the search finds nothing");
-}
-
-#[test]
-fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
-    let home = TestHome::with_keys(1);
-    let guard = home.start();
-    if is_hidden(guard.id()) {
-        return;
-    }
-    let secret_memory = "palisade_secure_measure{measure=\"secret-memory\",state=\"on\"} 1";
-    if !guard.watch("/metrics").body.contains(secret_memory) {
-        eprintln!("!! SKIPPED: searching the core: the kernel has no memfd_secret");
-        return;
-    }
-    for slot in 1..20 {
-        guard.sign(KEYS[0], &block(slot, 1)).signature();
-    }
-    assert!(!has_in_memory(guard.id(), &forms_of_the_first_key()), "the core shows its key");
-    let passed = vec![KEYS[0].as_bytes().to_vec(), hex::decode(&KEYS[0][2..]).unwrap()];
-    assert!(has_in_memory(guard.id(), &passed), "the search finds nothing");
 }
 
 #[test]

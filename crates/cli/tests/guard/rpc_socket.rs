@@ -150,20 +150,6 @@ fn a_socket_counts_as_a_connection_until_it_ends() {
 }
 
 #[test]
-fn the_65th_socket_is_refused_until_another_ends() {
-    let home = home("--fresh");
-    let guard = home.start();
-    let mut sockets: Vec<Socket> = (0..64).map(|_| Socket::open(guard.listen)).collect();
-    assert_eq!(Socket::try_open(guard.listen).err(), Some(503));
-    // Single requests go on.
-    assert_eq!(guard.get("/upcheck").status, 200);
-    sockets[0].ask(1, KEYS, &babe());
-    assert!(sockets[0].answer().is_some());
-    drop(sockets.pop());
-    eventually("a place is free again", || Socket::try_open(guard.listen).is_ok());
-}
-
-#[test]
 fn a_long_message_is_served_and_one_that_is_too_long_ends_the_socket() {
     let home = home("--fresh");
     let guard = home.start();
@@ -189,17 +175,37 @@ fn a_long_message_is_served_and_one_that_is_too_long_ends_the_socket() {
     posted.is_error(413, "body-too-large", "max_body_bytes");
 }
 
+/// Every client may have the policy read anew, and must not cut others off by it.
 #[test]
-fn a_new_policy_ends_the_socket() {
+fn a_new_policy_ends_the_sockets_of_clients_that_are_gone_and_no_others() {
     let home = home("--fresh");
     let guard = home.start();
-    let mut socket = Socket::open(guard.listen);
-    assert_eq!(guard.request("POST", "/reload", &[], "").status, 202);
-    reloaded(&guard);
-    socket.ask(1, KEYS, &babe());
-    let (code, why) = socket.farewell().unwrap();
-    assert_eq!((code, why.as_str()), (CloseCode::Away, "the policy was read anew"));
-    Socket::open(guard.listen);
+    let token = home.token();
+    let mut stays = Socket::open(guard.listen);
+    let mut goes = Socket::try_open_as(guard.listen, Some(&token)).unwrap();
+    let asked = |socket: &mut Socket| {
+        assert_eq!(guard.request("POST", "/reload", &[], "").status, 202);
+        reloaded(&guard);
+        socket.ask(1, KEYS, &babe());
+    };
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([SR25519_ALICE]));
+    asked(&mut goes);
+    assert!(goes.answer().unwrap()["result"].is_array());
+    home.configure(
+        r#"token_file = "api-token.txt""#,
+        &format!("token_sha256 = {:?}", "07".repeat(32)),
+    );
+    asked(&mut goes);
+    let (code, why) = goes.farewell().unwrap();
+    assert_eq!((code, why.as_str()), (CloseCode::Away, "the policy no longer has this client"));
+    assert_eq!(Socket::try_open_as(guard.listen, Some(&token)).err(), Some(401));
+    // What the client may ask is judged each time, on a socket that stays too.
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([SR25519_ALICE]));
+    home.configure("anonymous = true", "anonymous = true\nkeys = []");
+    asked(&mut stays);
+    assert_eq!(stays.answer().unwrap()["result"], json!([]));
 }
 
 fn reloaded(guard: &Guard) {

@@ -2,18 +2,17 @@
 //! operator can leave out.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::bad_homes::{NOBODY, as_nobody, give, give_all};
 use super::processes::front_of;
 use crate::support::Guard;
 use crate::support::duty::block;
-use crate::support::home::{KEYS, TestHome, text};
-
-/// Owns nothing on a usual machine.
-const NOBODY: u32 = 65_534;
+use crate::support::home::{KEYS, SECRETS, TestHome, text};
 
 /// A field of `/proc/PID/status`.
 fn field(process: u32, name: &str) -> String {
@@ -117,8 +116,7 @@ fn an_unknown_measure_is_a_usage_error_that_lists_the_known_ones() {
 #[test]
 fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
     let home = TestHome::with_keys(1);
-    if chown(home.path(), Some(NOBODY), None).is_err() {
-        eprintln!("!! SKIPPED: only root can give its home away");
+    if !give(&home.path(), NOBODY) {
         return;
     }
     let output = home.run_command().output().unwrap();
@@ -139,17 +137,53 @@ fn a_missing_measure_stops_the_start_with_exit_3_unless_it_is_named() {
     assert!(guard.log().contains("RUNS AS ROOT"), "{}", guard.log());
 }
 
+/// A guard under a tracer, which does as it is told.
+fn traced(home: &TestHome, tracer: &[&str], more: &[&str]) -> Command {
+    let run = home.run_command();
+    let mut command = Command::new("strace");
+    // The guard is the process that was started; the tracer is a child of its own.
+    command.args(["-D", "-q", "-o", "/dev/null"]).args(tracer);
+    command.arg(run.get_program()).args(run.get_args()).args(more);
+    command
+}
+
+/// A tracer that answers to one call as a kernel does that has no such call.
+#[test]
+fn a_kernel_without_landlock_or_seccomp_gets_no_guard_unless_that_is_allowed() {
+    let home = TestHome::with_keys(1);
+    for (call, measure, why, remedy) in [
+        ("landlock_create_ruleset", "landlock-files", "the kernel has no Landlock", "Linux 5.19"),
+        ("seccomp", "seccomp", "Function not implemented", "CONFIG_SECCOMP_FILTER"),
+    ] {
+        let inject = format!("inject={call}:error=ENOSYS");
+        let tracer = ["-f", "-e", &format!("trace={call}"), "-e", &inject];
+        let allow = |measure| format!("--allow-unhardened={measure}");
+        let (traced_is_allowed, measure_is_allowed) = (allow("ptrace-refused"), allow(measure));
+        let Ok(output) = traced(&home, &tracer, &[&traced_is_allowed]).output() else {
+            eprintln!("!! SKIPPED: a guard without {call}: there is no strace");
+            return;
+        };
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        for part in [&format!("{measure}: "), why, remedy, &measure_is_allowed] {
+            assert!(said.contains(part), "{part:?} is not in: {said}");
+        }
+        let mut allowed = vec![traced_is_allowed.as_str(), &measure_is_allowed];
+        if call == "seccomp" {
+            // What stands in for these on a kernel before 6.7.
+            allowed.push("--allow-unhardened=landlock-tcp");
+            allowed.push("--allow-unhardened=write-xor-execute");
+        }
+        let guard = Guard::start(traced(&home, &tracer, &allowed));
+        assert_eq!(state_of(&status(&home), measure), "off-allowed");
+        drop(guard);
+    }
+}
+
 /// A debugger that was there before the guard could refuse it stays attached to it.
 #[test]
 fn a_guard_that_is_traced_from_its_start_reads_no_secret_unless_that_is_allowed() {
-    let traced = |home: &TestHome, more: &[&str]| {
-        let run = home.run_command();
-        let mut command = Command::new("strace");
-        // The guard is the process that was started; the tracer is a child of its own.
-        command.args(["-D", "-q", "-e", "trace=none", "-o", "/dev/null"]);
-        command.arg(run.get_program()).args(run.get_args()).args(more);
-        command
-    };
+    let traced = |home: &TestHome, more: &[&str]| traced(home, &["-e", "trace=none"], more);
     let home = TestHome::with_keys(1);
     let secret = home.path().join("unlock.secret");
     let away = home.beside("unlock.secret");
@@ -181,4 +215,60 @@ fn a_starter_that_claims_a_clean_start_does_not_get_one() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("left of the starter"), "{said}");
+}
+
+/// What a user may lock without a word of the administrator, on a new kernel.
+const LOCKABLE: u64 = 8 << 20;
+
+/// Lets a running guard lock so many bytes from here on. Its own user may say so.
+fn let_lock(guard: &Guard, bytes: u64) {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--pid={}", guard.id())).arg(format!("--memlock={bytes}:"));
+    assert!(command.uid(NOBODY).gid(NOBODY).status().unwrap().success());
+}
+
+/// Imports the second key into the guard that runs on this home.
+fn import_second(home: &TestHome) -> std::process::Output {
+    let file = home.beside("secret");
+    fs::write(&file, SECRETS[1]).unwrap();
+    let mut command = home.command(&["keys", "import-raw", "--chain", "ethereum", "--type", "bls"]);
+    command.arg("--fresh").arg(file).output().unwrap()
+}
+
+#[test]
+fn a_key_for_which_no_memory_can_be_locked_is_not_admitted_and_the_guard_goes_on() {
+    let home = TestHome::with_keys(1);
+    // Root may lock what it likes.
+    if !give_all(&home.path(), NOBODY) {
+        return;
+    }
+    let start = |allowed: &[&str]| {
+        let mut command = as_nobody(&home, home.run_command());
+        command.args(allowed);
+        Guard::start(command)
+    };
+    let guard = start(&[]);
+    let_lock(&guard, 64 << 10);
+    let output = import_second(&home);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for part in ["no memory for secrets", "LimitMEMLOCK", "--allow-unhardened=secret-memory"] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    assert!(!home.succeeds(&["keys", "list"]).contains(KEYS[1]));
+    guard.sign(KEYS[1], &block(1, 1)).is_error(404, "unknown-key", "");
+    guard.sign(KEYS[0], &block(1, 1)).signature();
+    assert_eq!(guard.watch("/readyz").status, 200);
+    let_lock(&guard, LOCKABLE);
+    let output = import_second(&home);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(home.succeeds(&["keys", "list"]).contains(KEYS[1]));
+    guard.stop();
+    // Whoever says that the measure may be off has said so.
+    home.succeeds(&["keys", "remove", KEYS[1]]);
+    give_all(&home.path(), NOBODY);
+    let guard = start(&["--allow-unhardened=secret-memory", "--allow-unhardened=memory-locked"]);
+    let_lock(&guard, 64 << 10);
+    let output = import_second(&home);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::processes::{front_of, is_gone, send};
 use crate::support::duty::randao;
 use crate::support::home::{KEYS, TestHome, text};
 use crate::support::http::Connection;
-use crate::support::{Guard, PATIENCE};
+use crate::support::{Guard, PATIENCE, eventually};
 
 /// The manager's end of the socket.
 struct Manager(UnixDatagram);
@@ -87,6 +88,39 @@ fn the_watchdog_is_fed_in_time_and_only_when_it_is_ours() {
     std::thread::sleep(Duration::from_millis(300));
     assert!(manager.hears_nothing(), "the watchdog is another process's");
     drop(guard);
+}
+
+/// A front that stands still takes the guard along: first the watchdog goes hungry, then the core
+/// ends by itself, so that a supervisor without a watchdog starts it anew as well.
+#[test]
+fn a_front_that_hangs_is_not_fed_for_and_ends_the_guard_with_a_status_to_restart_from() {
+    let home = TestHome::with_keys(1);
+    let manager = Manager::at(&home);
+    let guard = start(&home, &[("WATCHDOG_USEC", "600000")]);
+    assert_eq!(manager.hears(), "READY=1\n");
+    assert_eq!(manager.hears(), "WATCHDOG=1\n");
+    let front = front_of(&guard);
+    send("STOP", front);
+    let listening = std::thread::spawn(move || {
+        let mut fed = Instant::now();
+        loop {
+            match manager.hears().as_str() {
+                "WATCHDOG=1\n" => fed = Instant::now(),
+                "STOPPING=1\n" => return fed.elapsed(),
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let (status, log) = guard.wait();
+    assert_eq!(status.code(), Some(3), "{log}");
+    assert!(log.contains("the front process hangs (no sign of life for 20 s)"), "{log}");
+    let hungry = listening.join().unwrap();
+    assert!(Duration::from_secs(5) < hungry, "it was fed until {hungry:?} before the end");
+    // The addresses are free as soon as it can do anything.
+    let guard = home.start();
+    assert_eq!(guard.sign(KEYS[0], &randao(1)).status, 200);
+    send("CONT", front);
+    eventually("the front ends without its core", || is_gone(front));
 }
 
 #[test]

@@ -96,12 +96,12 @@ pub(super) fn whole_block(slot: u64, extrinsics: &[u8]) -> Value {
     })
 }
 
-fn announce(guard: &Guard, slot: u64, content: u8) -> Value {
+pub(super) fn announce(guard: &Guard, slot: u64, content: u8) -> Value {
     let params = json!({ "publicKey": SR25519_ALICE, "header": header(slot, content) });
     call(guard, "palisade_announceBlock", params)
 }
 
-fn seal(guard: &Guard, announced: &Value) -> Value {
+pub(super) fn seal(guard: &Guard, announced: &Value) -> Value {
     let pre_hash = &announced["result"]["preHash"];
     call(guard, "palisade_sealBlock", json!({ "publicKey": SR25519_ALICE, "preHash": pre_hash }))
 }
@@ -114,11 +114,11 @@ pub(super) fn vote_parameters(stage: u8, content: u8, set_id: u64, round: u64) -
     json!({ "publicKey": ED25519_ALICE, "payload": payload })
 }
 
-fn vote(guard: &Guard, stage: u8, content: u8, set_id: u64, round: u64) -> Value {
+pub(super) fn vote(guard: &Guard, stage: u8, content: u8, set_id: u64, round: u64) -> Value {
     call(guard, "palisade_grandpaVote", vote_parameters(stage, content, set_id, round))
 }
 
-fn draw(guard: &Guard, slot: u64) -> Value {
+pub(super) fn draw(guard: &Guard, slot: u64) -> Value {
     let randomness = format!("0x{}", "07".repeat(32));
     let params = json!({
         "publicKey": SR25519_ALICE, "slot": slot, "epoch": 3, "randomness": randomness,

@@ -47,6 +47,16 @@ impl TestHome {
         home
     }
 
+    /// A place for a home below this directory, with nothing there yet.
+    pub fn in_directory(parent: &std::path::Path) -> Self {
+        Self { directory: TempDir::new_in(parent).unwrap() }
+    }
+
+    /// Makes the home of [`TestHome::in_directory`].
+    pub fn init(&self) -> Output {
+        self.run(&["init", "--network", "minimal", "--genesis-validators-root", GENESIS])
+    }
+
     /// With the first `count` of [`KEYS`], which never signed anything.
     pub fn with_keys(count: usize) -> Self {
         let home = Self::empty();

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::{Error, HandshakeError, Message, WebSocket};
+use tungstenite::{ClientRequestBuilder, Error, HandshakeError, Message, WebSocket};
 
 use super::PATIENCE;
 
@@ -20,11 +20,20 @@ impl Socket {
 
     /// Opens one, or gives the status of the refusal; 0 if the guard is gone.
     pub fn try_open(to: SocketAddr) -> Result<Self, u16> {
+        Self::try_open_as(to, None)
+    }
+
+    /// The same, with a bearer token.
+    pub fn try_open_as(to: SocketAddr, token: Option<&str>) -> Result<Self, u16> {
         let stream = TcpStream::connect(to).map_err(|_| 0_u16)?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        match tungstenite::client::client(format!("ws://{to}/rpc"), stream) {
+        let mut request = ClientRequestBuilder::new(format!("ws://{to}/rpc").parse().unwrap());
+        if let Some(token) = token {
+            request = request.with_header("Authorization", format!("Bearer {token}"));
+        }
+        match tungstenite::client::client(request, stream) {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(HandshakeError::Failure(Error::Http(answer))) => Err(answer.status().as_u16()),
             Err(_) => Err(0),

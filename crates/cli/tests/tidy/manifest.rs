@@ -28,7 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 pub(super) const UNSAFE_CRATE: &str = "sandbox";
 
 const PREFIX: &str = "palisade-";
-const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+const TEST_KIND: &str = "dev-dependencies";
+const KINDS: [&str; 3] = ["dependencies", TEST_KIND, "build-dependencies"];
 
 /// One crate as its manifest describes it.
 pub(super) struct Manifest {
@@ -46,12 +47,15 @@ impl Manifest {
         self.path.rsplit('/').nth(1).unwrap_or_default()
     }
 
-    /// Every dependency of every kind, for every platform, by the name of its package.
-    fn dependencies(&self) -> Vec<(String, &Value)> {
+    /// Every dependency, for every platform, by the name of its package; with those of `tests` or
+    /// without.
+    fn dependencies(&self, tests: bool) -> Vec<(String, &Value)> {
         let platforms = self.table.get("target").and_then(Value::as_table);
         let mut tables = vec![&self.table];
         tables.extend(platforms.into_iter().flat_map(Table::values).filter_map(Value::as_table));
-        let sections = tables.into_iter().flat_map(|table| KINDS.map(|kind| table.get(kind)));
+        let kinds = KINDS.into_iter().filter(move |kind| tests || *kind != TEST_KIND);
+        let sections =
+            tables.into_iter().flat_map(|table| kinds.clone().map(|kind| table.get(kind)));
         let entries = sections.flatten().filter_map(Value::as_table).flatten();
         entries.map(|(name, value)| (package_name(name, value), value)).collect()
     }
@@ -84,7 +88,7 @@ fn check_arrows(manifest: &Manifest) -> Vec<Finding> {
     let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == folder) else {
         return vec![finding(format!("new crate `{folder}`: give it a place in ARROWS"))];
     };
-    let ours = manifest.dependencies().into_iter().filter_map(|(package, _)| {
+    let ours = manifest.dependencies(true).into_iter().filter_map(|(package, _)| {
         let name = package.strip_prefix(PREFIX)?;
         // A crate may ask for itself with its test doubles switched on.
         (name != folder && !allowed.contains(&name)).then(|| name.to_owned())
@@ -115,14 +119,27 @@ fn check_lints(manifest: &Manifest) -> Vec<Finding> {
     vec![Finding::new(&manifest.path, 0, "add `[lints] workspace = true`")]
 }
 
-/// A feature that weakens safety is switched on by hand or not at all.
+/// A feature that weakens safety is switched on by hand or not at all, and what an intruder would
+/// try is in tests alone.
 fn check_danger(manifest: &Manifest) -> Vec<Finding> {
-    let defaults = manifest.text("features", "default").into_iter();
-    let dependencies = manifest.dependencies();
-    let asked = dependencies.iter().filter_map(|(_, value)| value.get("features"));
-    let named = defaults.chain(asked).filter_map(Value::as_array).flatten();
-    let dangerous = named.filter_map(Value::as_str).filter(|name| name.contains("danger"));
-    dangerous
+    let named = |tables: Vec<&Value>, word: &'static str| -> Vec<String> {
+        let names = tables.into_iter().filter_map(Value::as_array).flatten();
+        let names = names.filter_map(Value::as_str).filter(move |name| name.contains(word));
+        names.map(ToOwned::to_owned).collect()
+    };
+    let asked = |tests: bool| {
+        let mut asked: Vec<&Value> = manifest.text("features", "default").into_iter().collect();
+        let dependencies = manifest.dependencies(tests).into_iter();
+        asked.extend(dependencies.filter_map(|(_, value)| value.get("features")));
+        asked
+    };
+    let mut found = named(asked(true), "danger");
+    found.extend(named(asked(false), "forbidden"));
+    // A feature that passes it on would bring it into a program as well.
+    let features = manifest.table.get("features").and_then(Value::as_table);
+    found.extend(named(features.into_iter().flat_map(Table::values).collect(), "forbidden"));
+    found
+        .iter()
         .map(|name| Finding::new(&manifest.path, 0, format!("`{name}` must not be on by default")))
         .collect()
 }
@@ -186,5 +203,20 @@ mod tests {
         assert_eq!(messages("store", asked), found);
         let forwarded = "[features]\ndanger-no-protection = [\"palisade-protect/danger\"]";
         assert!(messages("cli", forwarded).is_empty());
+    }
+
+    #[test]
+    fn forbidden_acts_outside_of_tests_are_found() {
+        let found = ["`forbidden-acts` must not be on by default"];
+        let asked = |kind| {
+            format!("[{kind}.palisade-sandbox]\nworkspace = true\nfeatures = [\"forbidden-acts\"]")
+        };
+        assert_eq!(messages("cli", &asked("dependencies")), found);
+        assert_eq!(messages("cli", &asked("build-dependencies")), found);
+        assert!(messages("cli", &asked("dev-dependencies")).is_empty());
+        let forwarded = "[features]\nextra = [\"palisade-sandbox/forbidden-acts\"]";
+        let found = ["`palisade-sandbox/forbidden-acts` must not be on by default"];
+        assert_eq!(messages("cli", forwarded), found);
+        assert!(messages("sandbox", "[features]\nforbidden-acts = []").is_empty());
     }
 }

@@ -23,6 +23,7 @@ pub use error::KeystoreError;
 pub(crate) use format::Keystore;
 pub use kdf::{Kdf, MAX_PBKDF2_ROUNDS, MAX_SCRYPT_BYTES};
 
+use crate::stack::forgetting;
 use crate::{BlsSecretKey, Password};
 
 /// The largest keystore that is read, in bytes; a usual one has about 1,000.
@@ -84,6 +85,16 @@ fn encrypt_with(
 impl Keystore {
     /// Opens it: key derivation, checksum, cipher, public key.
     pub(crate) fn open(&self, password: &Password) -> Result<BlsSecretKey, KeystoreError> {
+        let secret = forgetting(|| self.decrypted(password))?;
+        match self.public_key {
+            Some(stated) if stated != secret.public_key() => {
+                Err(KeystoreError::OtherPublicKey { stated, derived: secret.public_key() })
+            }
+            _ => Ok(secret),
+        }
+    }
+
+    fn decrypted(&self, password: &Password) -> Result<BlsSecretKey, KeystoreError> {
         let key = self.kdf.derive(&password.normalized(), &self.salt)?;
         let matches = checksum(&key, &self.ciphertext).ct_eq(&self.checksum);
         if !bool::from(matches) {
@@ -91,13 +102,7 @@ impl Keystore {
         }
         let mut secret = Zeroizing::new(self.ciphertext);
         apply_cipher(&key, &self.initialisation_vector, &mut secret);
-        let secret = BlsSecretKey::from_bytes(&secret).map_err(KeystoreError::NotASecretKey)?;
-        match self.public_key {
-            Some(stated) if stated != secret.public_key() => {
-                Err(KeystoreError::OtherPublicKey { stated, derived: secret.public_key() })
-            }
-            _ => Ok(secret),
-        }
+        BlsSecretKey::from_bytes(&secret).map_err(KeystoreError::NotASecretKey)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The files of a vault: `keys.sealed`, its successor while it is written, and the lock.
 //!
-//! Invariant: `keys.sealed` is only ever replaced by a rename while the lock is held.
+//! Invariants: `keys.sealed` is only ever replaced by a rename while the lock is held; no link is
+//! followed to either of them.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -39,9 +40,9 @@ pub(super) fn must_be_absent(directory: &Path) -> Result<(), VaultError> {
 /// Keeps other processes from writing until it is dropped.
 pub(super) fn lock(directory: &Path) -> Result<File, VaultError> {
     let path = directory.join("keys.lock");
-    let opened =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let lock = opened.map_err(|source| at(&path, source))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = files::open_own(&path, &mut options).map_err(|source| at(&path, source))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(VaultError::Busy { path }),
@@ -51,7 +52,9 @@ pub(super) fn lock(directory: &Path) -> Result<File, VaultError> {
 
 pub(super) fn read(directory: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let path = file(directory);
-    files::read_bounded(&path, MAX_BYTES).map_err(|source| match source.kind() {
+    let opened = files::open_own(&path, OpenOptions::new().read(true));
+    let bytes = opened.and_then(|file| files::read_all(file, MAX_BYTES));
+    bytes.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => VaultError::NotFound { path: path.clone() },
         _ => at(&path, source),
     })

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use palisade_sandbox::SecretError;
+
 /// Which kind of unlock secret a vault was sealed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnlockKind {
@@ -77,9 +79,15 @@ pub enum VaultError {
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
     /// The operating system gave no pages for the opened keys.
-    NoSecretMemory(palisade_sandbox::SecretError),
+    NoSecretMemory(SecretError),
     /// A primitive refused its input: a fault of this program.
     Internal(&'static str),
+}
+
+impl From<SecretError> for VaultError {
+    fn from(error: SecretError) -> Self {
+        Self::NoSecretMemory(error)
+    }
 }
 
 impl fmt::Display for UnlockKind {

@@ -84,7 +84,16 @@ pub(super) enum Fault {
     Internal(&'static str),
 }
 
+impl From<SecretError> for Fault {
+    fn from(error: SecretError) -> Self {
+        Self::NoSecretMemory(error)
+    }
+}
+
 impl Fault {
+    pub(super) const NOT_ITS_SECRET: Self =
+        Self::Damaged("a sealed value is not the secret of its public key");
+
     pub(super) fn into_error(self, directory: &Path) -> VaultError {
         let path = disk::file(directory);
         match self {

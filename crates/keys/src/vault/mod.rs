@@ -25,6 +25,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use palisade_protect::KeyId;
+use palisade_sandbox::{Secret, SecretError, SecretPages};
 
 pub use error::{UnlockKind, VaultError};
 use format::{Contents, SealedKey};
@@ -119,7 +120,8 @@ impl Vault {
         UnlockFileSecret::generate(path)
     }
 
-    /// Adds keys, all of them or none. Keys that are there already are left as they are.
+    /// Adds keys, all of them or none. Keys that are there already are left as they are. What this
+    /// process could not load into a ring beside the one that it has is not added.
     ///
     /// # Errors
     /// [`VaultError`]; the vault is then as before. If the failure came after the rename (a
@@ -141,6 +143,7 @@ impl Vault {
             return Err(VaultError::TooManyKeys);
         }
         if !outcome.added.is_empty() {
+            can_be_held(sealed.len())?;
             self.write(sealed)?;
         }
         Ok(outcome)
@@ -173,7 +176,8 @@ impl Vault {
         let home_key = HomeKey::generate(random)?;
         let mut keys = Vec::with_capacity(self.contents.keys.len());
         for sealed in &self.contents.keys {
-            let secret = self.open_key(sealed)?;
+            let secret = seal::open_key(&self.home_key, sealed)
+                .map_err(|fault| fault.into_error(&self.directory))?;
             keys.push(seal::seal_key(&home_key, &secret, random)?);
         }
         let wrap = seal::wrap(unlock, &home_key, random)?;
@@ -186,11 +190,11 @@ impl Vault {
     /// Opens every key into a new ring: about 3 µs a key.
     ///
     /// # Errors
-    /// [`VaultError::Damaged`] when a key does not open; none is then returned.
+    /// [`VaultError::Damaged`] when a key does not open, [`VaultError::NoSecretMemory`] when the
+    /// system gives no pages for them; none is then returned.
     pub fn load_ring(&self) -> Result<KeyRing, VaultError> {
-        let keys: Result<Vec<_>, _> =
-            self.contents.keys.iter().map(|sealed| self.open_key(sealed)).collect();
-        KeyRing::of_any(keys?).map_err(VaultError::NoSecretMemory)
+        seal::open_all(&self.home_key, &self.contents.keys)
+            .map_err(|fault| fault.into_error(&self.directory))
     }
 
     /// The public key of each key, in the order in which they were added.
@@ -221,10 +225,6 @@ impl Vault {
         Self { directory: directory.to_owned(), home_key, contents, ids }
     }
 
-    fn open_key(&self, sealed: &SealedKey) -> Result<SecretKey, VaultError> {
-        seal::open_key(&self.home_key, sealed).map_err(|fault| fault.into_error(&self.directory))
-    }
-
     fn write(&mut self, keys: Vec<SealedKey>) -> Result<(), VaultError> {
         let wrap = self.contents.wrap.clone();
         self.replace(Contents::seal(wrap, keys, &self.home_key, &mut getrandom::fill)?)
@@ -240,4 +240,12 @@ impl Vault {
         self.contents = contents;
         Ok(())
     }
+}
+
+/// Whether the system gives pages for so many keys at once. They are given back.
+fn can_be_held(keys: usize) -> Result<(), VaultError> {
+    let pages = SecretPages::new();
+    let places: Result<Vec<Secret<32>>, SecretError> =
+        (0..keys).map(|_| pages.fill(|_| Ok(()))).collect();
+    places.map(drop).map_err(VaultError::NoSecretMemory)
 }

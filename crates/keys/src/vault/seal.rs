@@ -7,14 +7,16 @@
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use hkdf::Hkdf;
-use palisade_sandbox::{Secret, SecretError, SecretPages};
+use palisade_sandbox::{Secret, SecretPages};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::VaultError;
 use super::format::{Fault, Sealed, SealedKey, Stretch, VERSION, Wrap, preamble};
 use crate::any::SecretKey;
-use crate::{PublicKey, UnlockSecret};
+use crate::held::Held;
+use crate::stack::forgetting;
+use crate::{KeyRing, PublicKey, UnlockSecret};
 
 const UNLOCK_DOMAIN: &[u8] = b"palisade/vault/v1/unlock";
 const HOME_KEY_DOMAIN: &[u8] = b"palisade/vault/v1/home-key";
@@ -31,13 +33,8 @@ pub(super) struct HomeKey(Secret<32>);
 
 impl HomeKey {
     pub(super) fn generate(random: Randomness<'_>) -> Result<Self, VaultError> {
-        let mut key = Zeroizing::new([0; 32]);
-        random(&mut *key).map_err(VaultError::Randomness)?;
-        Self::holding(&mut key).map_err(VaultError::NoSecretMemory)
-    }
-
-    fn holding(key: &mut [u8; 32]) -> Result<Self, SecretError> {
-        SecretPages::new().store(key).map(Self)
+        let write = |room: &mut [u8; 32]| random(room).map_err(VaultError::Randomness);
+        SecretPages::new().fill(write).map(Self)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -66,12 +63,18 @@ pub(super) fn wrap(
 
 /// Opens the home key with the unlock secret.
 pub(super) fn unwrap(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Fault> {
+    forgetting(|| unwrap_in_place(unlock, wrap))
+}
+
+fn unwrap_in_place(unlock: &UnlockSecret, wrap: &Wrap) -> Result<HomeKey, Fault> {
     let key = unlock_key(unlock, wrap.stretch, &wrap.salt)?;
     let context = [HOME_KEY_DOMAIN, &preamble(wrap.stretch, &wrap.salt)].concat();
     let cipher = XChaCha20Poly1305::new((&*key).into());
-    let home_key = open(&cipher, &context, &wrap.home_key);
-    let mut home_key = home_key.ok_or(Fault::WrongSecret(wrap.stretch.kind()))?;
-    HomeKey::holding(&mut home_key).map_err(Fault::NoSecretMemory)
+    let write = |room: &mut [u8; 32]| {
+        open_into(&cipher, &context, &wrap.home_key, room)
+            .ok_or(Fault::WrongSecret(wrap.stretch.kind()))
+    };
+    SecretPages::new().fill(write).map(HomeKey)
 }
 
 pub(super) fn seal_key(
@@ -81,16 +84,32 @@ pub(super) fn seal_key(
 ) -> Result<SealedKey, VaultError> {
     let public_key = secret.public_key();
     let context = key_context(&public_key);
-    let secret = seal(&home_key.cipher(), &context, &secret.to_bytes(), random)?;
-    Ok(SealedKey { public_key, secret })
+    let sealed = forgetting(|| seal(&home_key.cipher(), &context, &secret.to_bytes(), random));
+    Ok(SealedKey { public_key, secret: sealed? })
 }
 
+/// Opens a key for a moment.
 pub(super) fn open_key(home_key: &HomeKey, sealed: &SealedKey) -> Result<SecretKey, Fault> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    open_key_into(home_key, sealed, &mut bytes)?;
+    SecretKey::from_bytes(&bytes, sealed.public_key).ok_or(Fault::NOT_ITS_SECRET)
+}
+
+/// Opens each key straight into the pages in which it rests: no other memory ever holds more than
+/// one of them.
+pub(super) fn open_all(home_key: &HomeKey, keys: &[SealedKey]) -> Result<KeyRing, Fault> {
+    let pages = SecretPages::new();
+    let open = |sealed: &SealedKey| {
+        let write = |room: &mut [u8; 32]| open_key_into(home_key, sealed, room);
+        Held::written_by(&pages, sealed.public_key, write)?.ok_or(Fault::NOT_ITS_SECRET)
+    };
+    forgetting(|| KeyRing::of_held(keys.iter().map(open)))
+}
+
+fn open_key_into(home_key: &HomeKey, sealed: &SealedKey, room: &mut [u8; 32]) -> Result<(), Fault> {
     let context = key_context(&sealed.public_key);
-    let bytes = open(&home_key.cipher(), &context, &sealed.secret)
-        .ok_or(Fault::Damaged("a key does not open"))?;
-    SecretKey::from_bytes(&bytes, sealed.public_key)
-        .ok_or(Fault::Damaged("a sealed value is not the secret of its public key"))
+    open_into(&home_key.cipher(), &context, &sealed.secret, room)
+        .ok_or(Fault::Damaged("a key does not open"))
 }
 
 /// Authenticates the digest of the file.
@@ -177,15 +196,16 @@ fn seal(
     Ok(Sealed { nonce, ciphertext: *bytes, tag: tag.into() })
 }
 
-fn open(
+/// Opens a sealed value where it stays. `None` when it is not what was sealed.
+fn open_into(
     cipher: &XChaCha20Poly1305,
     context: &[u8],
     sealed: &Sealed,
-) -> Option<Zeroizing<[u8; 32]>> {
-    let mut bytes = Zeroizing::new(sealed.ciphertext);
+    room: &mut [u8; 32],
+) -> Option<()> {
+    room.copy_from_slice(&sealed.ciphertext);
     let tag = (&sealed.tag).into();
     cipher
-        .decrypt_inout_detached((&sealed.nonce).into(), context, bytes.as_mut_slice().into(), tag)
-        .ok()?;
-    Some(bytes)
+        .decrypt_inout_detached((&sealed.nonce).into(), context, room.as_mut_slice().into(), tag)
+        .ok()
 }

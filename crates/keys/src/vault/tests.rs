@@ -63,8 +63,7 @@ fn read(unlock: &UnlockSecret, bytes: &[u8]) -> Result<KeyRing, Fault> {
     let contents = Contents::decode(bytes)?;
     let home_key = unwrap(unlock, &contents.wrap)?;
     contents.authenticate(&home_key)?;
-    let keys = contents.keys.iter().map(|key| super::seal::open_key(&home_key, key));
-    Ok(KeyRing::of_any(keys.collect::<Result<Vec<_>, _>>()?).unwrap())
+    super::seal::open_all(&home_key, &contents.keys)
 }
 
 /// Sets the checksum right again, as somebody would who changes the file on purpose.

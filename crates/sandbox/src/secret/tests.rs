@@ -14,10 +14,11 @@ fn bytes(number: u32) -> [u8; 32] {
 }
 
 #[test]
-fn ten_thousand_keys_share_five_regions_and_stay_apart() {
+fn many_keys_fill_five_regions_and_stay_apart() {
+    let keys = u32::try_from(4 * REGION_BYTES / 32 + 1).unwrap();
     let pages = SecretPages::new();
     let secrets: Vec<Secret<32>> =
-        (0..10_000).map(|number| pages.store(&mut bytes(number)).unwrap()).collect();
+        (0..keys).map(|number| pages.store(&mut bytes(number)).unwrap()).collect();
     for (number, secret) in (0..).zip(&secrets) {
         assert!(secret.expose(|held| *held == bytes(number)), "{number}");
     }
@@ -44,6 +45,35 @@ fn a_dropped_secret_is_wiped_and_its_neighbours_are_not() {
     let left: &[u8; 32] = unsafe { region.read(start) };
     assert_eq!(*left, [0; 32]);
     assert!(first.expose(|held| *held == bytes(1)) && third.expose(|held| *held == bytes(3)));
+}
+
+#[test]
+fn a_secret_that_was_not_made_after_all_leaves_nothing() {
+    #[derive(Debug, PartialEq)]
+    enum Why {
+        NoPages(SecretError),
+        HalfWay,
+    }
+    impl From<SecretError> for Why {
+        fn from(error: SecretError) -> Self {
+            Self::NoPages(error)
+        }
+    }
+    let pages = SecretPages::new();
+    let before = pages.store(&mut bytes(1)).unwrap();
+    let half_way = pages.fill(|room: &mut [u8; 32]| {
+        assert_eq!(*room, [0; 32]);
+        *room = bytes(2);
+        Err(Why::HalfWay)
+    });
+    assert_eq!(half_way.err(), Some(Why::HalfWay));
+    // SAFETY: the range's owner is gone, and ranges are not given out again.
+    assert_eq!(unsafe { before.region.read::<32>(before.start + 32) }, &[0; 32]);
+    let whole = pages.fill::<32, Why>(|room| {
+        *room = bytes(3);
+        Ok(())
+    });
+    assert!(whole.unwrap().expose(|held| *held == bytes(3)));
 }
 
 #[test]
@@ -81,11 +111,27 @@ fn anonymous_pages_serve_where_secret_memory_is_not() {
     let region = Region::map_anonymous(100).unwrap();
     assert_eq!(region.backing(), Backing::Locked);
     // SAFETY: nobody else has the region.
-    unsafe { region.write(10, &[5; 20]) };
+    unsafe { region.change(10, |room: &mut [u8; 20]| *room = [5; 20]) };
     // SAFETY: as above, and nobody writes meanwhile.
     assert_eq!(unsafe { region.read::<22>(9) }[..2], [0, 5]);
     // SAFETY: as above.
     unsafe { region.wipe(10, 20) };
     // SAFETY: as above.
     assert_eq!(unsafe { region.read::<100>(0) }, &[0; 100]);
+}
+
+#[test]
+#[should_panic(expected = "a range outside of its region")]
+fn a_range_that_ends_outside_of_its_region_has_no_address() {
+    let region = Region::map(REGION_BYTES).unwrap();
+    // SAFETY: never reached: nobody gets a reference.
+    let _: &[u8; 17] = unsafe { region.read(REGION_BYTES - 16) };
+}
+
+#[test]
+#[should_panic(expected = "a range outside of its region")]
+fn a_range_whose_end_is_no_number_has_no_address() {
+    let region = Region::map(REGION_BYTES).unwrap();
+    // SAFETY: never reached: nothing is wiped.
+    unsafe { region.wipe(usize::MAX, 2) };
 }

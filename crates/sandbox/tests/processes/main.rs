@@ -1,8 +1,9 @@
-//! Real processes under real measures: what is forbidden fails, what a guard needs works, and a
-//! process without measures shows that the same attempts succeed there.
+//! Real processes under real measures: what a guard needs works, other kernels and other users are
+//! found out, and no other process reads a secret. That what is forbidden fails is shown in the
+//! real guard, by `forbidden` among the tests of `palisade-cli`.
 //!
 //! The binary runs itself again in a role: a process that takes the measures of a profile and then
-//! does one thing. Where the kernel lacks a measure, the attempts that need it are skipped aloud.
+//! does one thing. Where the kernel lacks a measure, the tests that need it are skipped aloud.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,10 +14,8 @@
     reason = "tests fail by panicking"
 )]
 
-mod attempts;
 mod role;
 mod secrets;
-mod sockets;
 mod tracer;
 mod users;
 mod work;
@@ -32,17 +31,12 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 23] = [
-        ("without_measures_every_attempt_succeeds", attempts::without_measures),
-        ("whole_refuses_every_attempt", attempts::whole),
-        ("front_refuses_every_attempt", attempts::front),
-        ("front_opens_no_file_even_without_landlock", attempts::front_without_landlock),
-        ("core_refuses_every_attempt", attempts::core),
-        ("a_crash_leaves_no_core_file", attempts::crash),
+    let tests: [(&str, fn()); 18] = [
         ("whole_serves_files_threads_and_connections", work::whole),
         ("front_serves_connections_and_opens_nothing_of_the_home", work::front),
         ("core_serves_files_and_an_inherited_socket", work::core),
         ("a_secret_is_in_no_page_that_another_process_reads", secrets::unreadable),
+        ("locked_memory_that_runs_out_is_an_error_where_it_is_demanded", secrets::runs_out),
         ("bytes_beside_secret_pages_fault", secrets::guard_pages),
         ("a_user_who_is_not_root_has_all_measures", users::nobody),
         ("a_kernel_without_landlock_and_secret_memory_is_found_out", users::old_kernel),

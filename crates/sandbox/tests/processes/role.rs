@@ -8,7 +8,7 @@ use palisade_sandbox::{
     Facts, Measure, Plan, Profile, Table, harden_early, judge, restrict_syscalls,
 };
 
-use crate::{attempts, secrets, tracer, users, work};
+use crate::{secrets, tracer, users, work};
 
 /// The first argument of a process that plays a role.
 const PLAY: &str = "play-a-role";
@@ -102,7 +102,7 @@ pub(crate) fn play() -> Option<ExitCode> {
         act if act.starts_with("secret") => secrets::play(&scene),
         act if act.starts_with("tracer") => tracer::play(&scene),
         act if act.starts_with("user") => users::play(&scene),
-        _ => attempts::play(&scene),
+        other => panic!("nobody plays {other}"),
     }
     Some(ExitCode::SUCCESS)
 }

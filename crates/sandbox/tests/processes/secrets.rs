@@ -6,9 +6,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 
-use palisade_sandbox::{Backing, SecretPages};
+use palisade_sandbox::{Backing, Measure, Secret, SecretPages};
 
 use crate::role::{READY, Scene, say, skip};
+use crate::users::played_by_nobody;
 
 /// What must not be found. Its text stands nowhere: each process computes it.
 ///
@@ -84,7 +85,54 @@ pub(crate) fn guard_pages() {
     }
 }
 
+/// A user who may lock one MiB, of which a process that took the measure is told the end, and
+/// another one is not.
+pub(crate) fn runs_out() {
+    let home = tempfile::tempdir().unwrap();
+    let said = |profile: &str| {
+        let output =
+            played_by_nobody(&Scene::new(profile, "secret-runs-out", home.path(), ""), 0o755)
+                .output()
+                .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let core = said("core");
+    if core == "nothing to take\n" {
+        return skip("locked memory that runs out", "this user has no secret-memory");
+    }
+    assert!(core.contains("locked some, then no memory for secrets: "), "{core}");
+    assert!(core.contains("LimitMEMLOCK"), "{core}");
+    assert_eq!(said("core-but-secret-memory"), "locked some, then unlocked\n");
+}
+
+/// Secrets until one is not locked.
+fn run_out(scene: &Scene) {
+    let table = scene.table();
+    if scene.profile == "core" && !table.is_on(Measure::SecretMemory) {
+        return say("nothing to take");
+    }
+    scene.harden(&table);
+    let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
+    // SAFETY: the structure is whole and lives until the call returns.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) }, 0);
+    let pages = SecretPages::new();
+    let mut kept: Vec<Secret<4096>> = Vec::new();
+    let end = loop {
+        match pages.store(&mut [1; 4096]) {
+            Ok(secret) if secret.backing() == Backing::Unlocked => break "unlocked".to_owned(),
+            Ok(secret) => kept.push(secret),
+            Err(error) => break error.to_string(),
+        }
+        assert!(kept.len() < 1024, "the limit does not hold");
+    };
+    say(&format!("locked {}, then {end}", if kept.is_empty() { "none" } else { "some" }));
+}
+
 pub(crate) fn play(scene: &Scene) {
+    if scene.act == "secret-runs-out" {
+        return run_out(scene);
+    }
     let pages = SecretPages::new();
     let mut bytes = Box::new([0; 32]);
     fill(&scene.detail, &mut bytes);

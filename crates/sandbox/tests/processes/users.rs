@@ -17,7 +17,7 @@ use crate::role::{READY, Scene, say, skip};
 const NOBODY: u32 = 65_534;
 
 /// A scene that another user than root plays, with a program of this mode.
-fn played_by_nobody(scene: &Scene, mode: u32) -> Command {
+pub(crate) fn played_by_nobody(scene: &Scene, mode: u32) -> Command {
     fs::set_permissions(&scene.home, fs::Permissions::from_mode(0o755)).unwrap();
     // SAFETY: takes nothing and cannot fail.
     if unsafe { libc::geteuid() } != 0 {

@@ -10,6 +10,7 @@ use palisade_protect::{
 use palisade_store::{FaultReason, KeyInfo, Snapshot, Store};
 
 use super::history::{self, History};
+use super::ledger::Ledger;
 use super::past::{self, PreparedPast};
 use super::{
     AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, floor, generation,
@@ -34,6 +35,7 @@ pub(super) enum Prepared {
     Import(BTreeMap<PublicKey, BlsSecretKey>, PreparedPast),
     Sessions(sessions::Prepared),
     Generation(generation::Prepared),
+    Proofs(generation::SessionProofs),
     History(History),
     Other(Request),
 }
@@ -55,6 +57,7 @@ pub(super) fn prepare(request: Request, pinned: Option<Digest>) -> Result<Prepar
         }
         Request::SessionKeysImport(import) => Prepared::Sessions(sessions::prepare(&import)?),
         Request::SessionKeysGenerate(wanted) => Prepared::Generation(generation::prepare(&wanted)?),
+        Request::SessionKeysProve(wanted) => Prepared::Proofs(wanted),
         Request::HistoryImport { interchange } => {
             Prepared::History(history::read(interchange.as_bytes(), pinned)?)
         }
@@ -68,17 +71,22 @@ pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, Ad
         Prepared::History(history) => return history::import(&mut parts, &history),
         Prepared::Sessions(prepared) => return sessions::import(&mut parts, prepared),
         Prepared::Generation(prepared) => return generation::generate(&mut parts, prepared),
+        Prepared::Proofs(wanted) => {
+            let ring = parts.vault.load_ring().map_err(AdminError::vault)?;
+            let mut ledger = Ledger::InHand(parts.store);
+            return generation::prove(&mut ledger, parts.vault, &ring, &wanted);
+        }
         Prepared::Other(request) => request,
     };
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
-        Request::SessionKeysProve(wanted) => generation::prove(&mut parts, &wanted),
         Request::SessionKeysFloor(floor) => floor::set_floor(&mut parts, &floor),
         Request::KeysImport { .. }
         | Request::HistoryImport { .. }
         | Request::SessionKeysImport(_)
-        | Request::SessionKeysGenerate(_) => {
+        | Request::SessionKeysGenerate(_)
+        | Request::SessionKeysProve(_) => {
             Err(AdminError::could_not("internal-error", "a request that was not prepared"))
         }
         Request::KeysRetire { public_keys } => keys::retire(&mut parts, &public_keys),

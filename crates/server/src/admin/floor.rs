@@ -40,7 +40,7 @@ const FLOOR_TYPES: [KeyType; 3] = [KeyType::GRANDPA, KeyType::BEEFY, KeyType::PA
 
 /// Ends the waiting of a key of unknown past: what lies up to the floor counts as signed.
 pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<Answer, AdminError> {
-    let ids = sessions::held(parts, &floor.public_key)
+    let ids = sessions::held(parts.vault, &floor.public_key)
         .flat_map(|key| FLOOR_TYPES.map(|key_type| key.ledger_id(key_type)));
     let known = ids.into_iter().find_map(|id| parts.store.record(&id).map(|record| (id, record)));
     let Some((id, Record::Substrate(record))) = known else {

@@ -2,16 +2,20 @@
 //!
 //! Invariants: a new key's record and its sealed secret are durable before anything of it is
 //! answered, so that a crash leaves keys that `palisade keys list` shows, and never loses one that
-//! a chain was told of; a proof leaves after its decision is in the journal, like every signature.
+//! a chain was told of; a proof leaves after its decision is in the journal, like every signature;
+//! of all this only the durable writes of the ledger are done where the ledger is.
 
 use std::collections::BTreeSet;
 
-use palisade_keys::{Scheme, SessionPublicKey, SessionSecretKey};
+use palisade_keys::{
+    Added, KeyRing, NewKey, Scheme, SessionPublicKey, SessionSecretKey, Vault, VaultError,
+};
 use palisade_protect::{Denied, Digest, KeyType, Record, SubstrateRecord, authorise};
 use palisade_substrate::{Ownership, ownership};
 use serde::{Deserialize, Serialize};
 
 use super::execute::Parts;
+use super::ledger::Ledger;
 use super::sessions::{self, Newcomer, SessionKeyKind};
 use super::{AdminError, Answer};
 
@@ -109,43 +113,92 @@ fn new_key(chain: Digest, key_type: KeyType, scheme: Scheme) -> Result<Newcomer,
     Ok(Newcomer { record, secret })
 }
 
-pub(super) fn generate(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
-    let Prepared { newcomers, statement } = prepared;
-    let keys: Vec<_> = newcomers
-        .iter()
-        .map(|newcomer| (newcomer.record.key_type, newcomer.secret.public_key()))
-        .collect();
-    sessions::take_in(parts, newcomers)?;
-    proven(parts, &keys, statement.as_ref()).map_err(|error| AdminError {
-        message: format!(
-            "the new keys are sealed in this home (`palisade keys list`), but their ownership was \
-             not proven: {error}. `palisade keys prove` proves it later"
-        ),
-        ..error
-    })
+/// New keys in the home, and what is to be said of them.
+pub(super) struct Sealed {
+    keys: Vec<(KeyType, SessionPublicKey)>,
+    statement: Option<Ownership>,
 }
 
-pub(super) fn prove(parts: &mut Parts<'_>, wanted: &SessionProofs) -> Result<Answer, AdminError> {
+impl Prepared {
+    /// Records first, then the secrets, which `add` seals.
+    pub(super) fn seal(
+        self,
+        ledger: &mut Ledger<'_>,
+        add: impl FnOnce(Vec<NewKey>) -> Result<Added, VaultError>,
+    ) -> Result<Sealed, AdminError> {
+        let Self { newcomers, statement } = self;
+        let keys = newcomers.iter().map(|new| (new.record.key_type, new.secret.public_key()));
+        let keys: Vec<_> = keys.collect();
+        let admissions: Vec<_> = newcomers.iter().map(Newcomer::admission).collect();
+        let ids: Vec<_> = admissions.iter().map(|admission| admission.key).collect();
+        let admitted = ledger.call(move |store| store.admit(&admissions))?;
+        admitted.map_err(|error| AdminError::store(&error))?;
+        let secrets = newcomers.into_iter().map(|new| NewKey::session(new.secret)).collect();
+        if let Err(error) = add(secrets) {
+            // As for every key: what may be in the vault all the same must not sign.
+            drop(ledger.call(move |store| store.retire(&ids)));
+            return Err(AdminError::vault(error));
+        }
+        Ok(Sealed { keys, statement })
+    }
+}
+
+impl Sealed {
+    /// The answer, with proofs that `ring` signs.
+    pub(super) fn prove(
+        self,
+        ledger: &mut Ledger<'_>,
+        ring: &KeyRing,
+    ) -> Result<Answer, AdminError> {
+        proven(ledger, ring, &self.keys, self.statement.as_ref()).map_err(|error| AdminError {
+            message: format!(
+                "the new keys are sealed in this home (`palisade keys list`), but their ownership \
+                 was not proven: {error}. `palisade keys prove` proves it later"
+            ),
+            ..error
+        })
+    }
+}
+
+/// On a stopped home.
+pub(super) fn generate(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
+    let mut ledger = Ledger::InHand(parts.store);
+    let sealed = prepared.seal(&mut ledger, |keys| parts.vault.add(keys))?;
+    let ring = parts.vault.load_ring().map_err(AdminError::vault)?;
+    sealed.prove(&mut ledger, &ring)
+}
+
+/// The proofs of keys that are here, which `ring` signs.
+pub(super) fn prove(
+    ledger: &mut Ledger<'_>,
+    vault: &Vault,
+    ring: &KeyRing,
+    wanted: &SessionProofs,
+) -> Result<Answer, AdminError> {
     let chain = sessions::genesis(&wanted.genesis)?;
     let statement = statement(wanted.owner.as_deref())?;
     check_number(wanted.keys.len())?;
-    let found = wanted.keys.iter().map(|name| find(parts, chain, name));
+    let found = wanted.keys.iter().map(|name| find(ledger, vault, chain, name));
     let keys = found.collect::<Result<Vec<_>, _>>()?;
-    proven(parts, &keys, statement.as_ref())
+    proven(ledger, ring, &keys, statement.as_ref())
 }
 
 /// A key of this type that is in service for the chain.
 fn find(
-    parts: &Parts<'_>,
+    ledger: &mut Ledger<'_>,
+    vault: &Vault,
     chain: Digest,
     name: &SessionKeyName,
 ) -> Result<(KeyType, SessionPublicKey), AdminError> {
     let key_type = sessions::key_type(&name.key_type)?;
-    let is_it = |key: &SessionPublicKey| {
-        let record = parts.store.record(&key.ledger_id(key_type));
-        matches!(record, Some(Record::Substrate(known)) if known.chain == chain)
-    };
-    let key = sessions::held(parts, &name.public_key).find(is_it).ok_or_else(|| {
+    let held: Vec<_> = sessions::held(vault, &name.public_key).collect();
+    let found = ledger.call(move |store| {
+        held.into_iter().find(|key| {
+            let record = store.record(&key.ledger_id(key_type));
+            matches!(record, Some(Record::Substrate(known)) if known.chain == chain)
+        })
+    })?;
+    let key = found.ok_or_else(|| {
         let message = format!(
             "this home holds no key {} of type {key_type} for that chain; `palisade keys list` \
              shows what it holds",
@@ -158,12 +211,13 @@ fn find(
 
 /// The keys with their proofs, in the same order: one decision and one durable write for all.
 fn proven(
-    parts: &mut Parts<'_>,
+    ledger: &mut Ledger<'_>,
+    ring: &KeyRing,
     keys: &[(KeyType, SessionPublicKey)],
     statement: Option<&Ownership>,
 ) -> Result<Answer, AdminError> {
     let proofs = match statement {
-        Some(statement) => proofs(parts, keys, statement)?.into_iter().map(Some).collect(),
+        Some(statement) => proofs(ledger, ring, keys, statement)?.into_iter().map(Some).collect(),
         None => vec![None; keys.len()],
     };
     let row = |((key_type, key), proof): (&(KeyType, SessionPublicKey), Option<String>)| {
@@ -173,15 +227,15 @@ fn proven(
 }
 
 fn proofs(
-    parts: &mut Parts<'_>,
+    ledger: &mut Ledger<'_>,
+    ring: &KeyRing,
     keys: &[(KeyType, SessionPublicKey)],
     statement: &Ownership,
 ) -> Result<Vec<String>, AdminError> {
     let judged = statement.judged();
     let batch: Vec<_> =
         keys.iter().map(|(key_type, key)| (key.ledger_id(*key_type), judged.intent)).collect();
-    let permits = authorise(&mut *parts.store, &batch);
-    let ring = parts.vault.load_ring().map_err(AdminError::vault)?;
+    let permits = ledger.call(move |store| authorise(store, &batch))?;
     let mut proofs = Vec::with_capacity(keys.len());
     for ((key_type, key), permit) in keys.iter().zip(permits) {
         let permit = permit.map_err(|denied| match denied {

@@ -7,6 +7,7 @@
 //! Invariants: a key's record is durable before the key is in the vault; a removed key's history is
 //! in the caller's hands before the key is gone; nothing here lowers a record.
 
+mod administrator;
 pub mod client;
 mod error;
 mod execute;
@@ -14,30 +15,24 @@ mod floor;
 mod generation;
 mod history;
 mod keys;
+mod ledger;
 mod past;
 mod session_history;
 mod sessions;
 pub mod socket;
 mod status;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
 use palisade_ethereum::PublicKey;
-use palisade_keys::Vault;
-use palisade_protect::Bound;
-use palisade_store::{LedgerHandle, StoreError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use administrator::Administrator;
 pub use error::{AdminError, Fault};
 pub use execute::{Parts, execute};
 pub use floor::SessionFloor;
 pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs};
 pub use sessions::{SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret};
 pub use status::{MeasureRow, Status};
-
-use crate::engine::{Engine, Keychain};
 
 /// What the operator says about the past of keys that arrive. One of the three must be said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -254,87 +249,6 @@ pub struct JournalReport {
     pub head: String,
     /// What does not hold, and where.
     pub fault: Option<String>,
-}
-
-/// Runs requests on a guard that serves at the same time.
-pub struct Administrator {
-    ledger: LedgerHandle,
-    vault: Arc<Mutex<Vault>>,
-    configured_keys: Arc<AtomicUsize>,
-    engine: Arc<Engine>,
-    measures: Vec<MeasureRow>,
-}
-
-impl Administrator {
-    /// For a running guard.
-    #[must_use]
-    pub fn new(ledger: LedgerHandle, vault: Vault, engine: Arc<Engine>) -> Self {
-        let configured_keys = Arc::new(AtomicUsize::new(vault.len()));
-        Self {
-            ledger,
-            vault: Arc::new(Mutex::new(vault)),
-            configured_keys,
-            engine,
-            measures: Vec::new(),
-        }
-    }
-
-    /// The same, of a process that took these measures.
-    #[must_use]
-    pub fn with_measures(self, measures: Vec<MeasureRow>) -> Self {
-        Self { measures, ..self }
-    }
-
-    /// Does one thing between two commits.
-    ///
-    /// # Errors
-    /// [`AdminError`]; nothing is half-done.
-    pub fn execute(&self, request: Request) -> Result<Answer, AdminError> {
-        if matches!(request, Request::JournalVerify) {
-            // Minutes of work on a long journal: on a snapshot, away from the ledger's thread.
-            let snapshot = self.ledger.call(|store| store.snapshot());
-            let snapshot = snapshot.and_then(|snapshot| snapshot);
-            return execute::journal_verify(&snapshot.map_err(|error| AdminError::store(&error))?);
-        }
-        let pinned = self.engine.genesis_validators_root();
-        let prepared = execute::prepare(request, pinned)?;
-        let vault = Arc::clone(&self.vault);
-        let configured_keys = Arc::clone(&self.configured_keys);
-        let engine = Arc::clone(&self.engine);
-        let run = move |store: &mut palisade_store::Store| {
-            let mut vault = vault.lock().unwrap_or_else(PoisonError::into_inner);
-            let network = engine.network();
-            let parts = Parts { store: &mut *store, vault: &mut vault, network, running: true };
-            let answer = execute::run(prepared, parts);
-            // A key that is held already may have become one of another type.
-            let new_types = matches!(answer, Ok(Answer::SessionsImported { .. }));
-            if new_types || vault.len() != configured_keys.load(Ordering::Acquire) {
-                let ring = vault.load_ring().map_err(AdminError::vault);
-                ring.map(|ring| engine.replace_keychain(Keychain::with_records(ring, store)))?;
-                configured_keys.store(vault.len(), Ordering::Release);
-            }
-            answer
-        };
-        let mut answer = self.ledger.call(run).map_err(|error| AdminError::store(&error))??;
-        if let Answer::Status(status) = &mut answer {
-            status.measures.clone_from(&self.measures);
-        }
-        Ok(answer)
-    }
-
-    /// The lowest line of any key at or above which nothing is signed.
-    ///
-    /// # Errors
-    /// When the ledger cannot tell.
-    pub fn lowest_stop_line(&self) -> Result<Option<Bound>, StoreError> {
-        self.ledger.call(|store| execute::lowest_stop_line(store))
-    }
-
-    /// How many keys the vault holds, usable or not.
-    #[must_use]
-    pub fn configured_keys(&self) -> usize {
-        self.configured_keys.load(Ordering::Acquire)
-    }
 }
 
 impl Serialize for PublicKeyText {

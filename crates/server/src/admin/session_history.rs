@@ -164,7 +164,7 @@ pub(super) fn remove(parts: &mut Parts<'_>, typed: &[String]) -> Result<Answer, 
     };
     let (mut removed, mut not_found, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for typed in typed {
-        let held: Vec<_> = sessions::held(parts, typed).collect();
+        let held: Vec<_> = sessions::held(parts.vault, typed).collect();
         let list = if held.is_empty() { &mut not_found } else { &mut removed };
         list.push(typed.clone());
         ids.extend(held.iter().map(palisade_keys::SessionPublicKey::id));

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey};
-use palisade_protect::{Digest, KeyId, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord};
+use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey, Vault};
+use palisade_protect::{Digest, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord};
 use palisade_store::Admission;
 use palisade_substrate::Window;
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,10 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
     }
     let keys: Vec<_> = newcomers
         .iter()
-        .map(|new| (new.id(), name(new.record.key_type, &new.secret.public_key())))
+        .map(|new| {
+            let (key_type, key) = (new.record.key_type, new.secret.public_key());
+            (key.ledger_id(key_type), name(key_type, &key))
+        })
         .collect();
     let were_here = take_in(parts, newcomers)?;
     let those = |here: bool| {
@@ -263,29 +266,32 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    fn id(&self) -> KeyId {
-        self.secret.public_key().ledger_id(self.record.key_type)
+    /// What the ledger is told of it.
+    pub(super) fn admission(&self) -> Admission {
+        let key = self.secret.public_key();
+        Admission {
+            key: key.ledger_id(self.record.key_type),
+            public_key: key.as_bytes().to_vec(),
+            record: Record::Substrate(self.record),
+        }
     }
 }
 
 /// Records first, then the secrets. Tells of each whether it was here before, for its type.
-pub(super) fn take_in(
-    parts: &mut Parts<'_>,
-    newcomers: Vec<Newcomer>,
-) -> Result<Vec<bool>, AdminError> {
+fn take_in(parts: &mut Parts<'_>, newcomers: Vec<Newcomer>) -> Result<Vec<bool>, AdminError> {
     let mut admissions = Vec::with_capacity(newcomers.len());
     let mut were_here = Vec::with_capacity(newcomers.len());
     let mut new_ids = Vec::new();
     for newcomer in &newcomers {
-        let (key, id) = (newcomer.secret.public_key(), newcomer.id());
+        let (key, admission) = (newcomer.secret.public_key(), newcomer.admission());
         must_be_of(parts, &key, newcomer.record.chain)?;
-        let was_here = parts.store.record(&id).is_some() && parts.vault.contains(&key.id());
+        let is_known = parts.store.record(&admission.key).is_some();
+        let was_here = is_known && parts.vault.contains(&key.id());
         were_here.push(was_here);
         if !was_here {
-            new_ids.push(id);
+            new_ids.push(admission.key);
         }
-        let record = Record::Substrate(newcomer.record);
-        admissions.push(Admission { key: id, public_key: key.as_bytes().to_vec(), record });
+        admissions.push(admission);
     }
     parts.store.admit(&admissions).map_err(|error| AdminError::store(&error))?;
     // The vault leaves out what it holds already, for another key type.
@@ -337,9 +343,9 @@ fn slot_at(since_1970: Duration, slot_ms: u64) -> u64 {
 }
 
 /// The session keys in the vault with this public key as typed, of whatever scheme.
-pub(super) fn held(parts: &Parts<'_>, typed: &str) -> impl Iterator<Item = SessionPublicKey> {
+pub(super) fn held(vault: &Vault, typed: &str) -> impl Iterator<Item = SessionPublicKey> {
     let wanted = hex::decode(typed.strip_prefix("0x").unwrap_or(typed)).unwrap_or_default();
-    parts.vault.public_keys().filter_map(move |key| match key {
+    vault.public_keys().filter_map(move |key| match key {
         PublicKey::Session(key) if key.as_bytes() == wanted => Some(key),
         _ => None,
     })

@@ -2,14 +2,14 @@
 //! only the guard's own user can open.
 //!
 //! Invariants: the socket is at no moment open to another user; requests are bounded in number,
-//! size and time; a request that cannot be read is answered, never ignored.
+//! size and time; a request that cannot be read is answered, never ignored; what was read is wiped.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -20,6 +20,9 @@ use super::{AdminError, Administrator, Answer, Request};
 const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Room for most requests, in bytes.
+const FIRST_ROOM: usize = 8 << 10;
 
 /// Requests at once; further ones wait.
 const MAX_CONNECTIONS: usize = 4;
@@ -69,10 +72,9 @@ pub async fn serve(listener: UnixListener, administrator: Arc<Administrator>) {
 
 async fn serve_one(stream: UnixStream, administrator: Arc<Administrator>) {
     let (read, mut write) = stream.into_split();
-    let mut line = Zeroizing::new(Vec::new());
-    let mut reader = BufReader::new(read.take(MAX_REQUEST_BYTES));
-    let read = tokio::time::timeout(REQUEST_TIMEOUT, reader.read_until(b'\n', &mut line)).await;
-    if !matches!(read, Ok(Ok(length)) if length > 0) {
+    let line = line_of(read.take(MAX_REQUEST_BYTES));
+    let Ok(Ok(line)) = tokio::time::timeout(REQUEST_TIMEOUT, line).await else { return };
+    if line.is_empty() {
         return;
     }
     let answer = tokio::task::spawn_blocking(move || answer(&line, &administrator)).await;
@@ -84,6 +86,29 @@ async fn serve_one(stream: UnixStream, administrator: Arc<Administrator>) {
     let written = tokio::time::timeout(REQUEST_TIMEOUT, write.write_all(&text)).await;
     if !matches!(written, Ok(Ok(()))) {
         tracing::warn!("the admin socket's client went away before its answer");
+    }
+}
+
+/// What comes up to and with the end of a line, in buffers that leave no copy behind: a request
+/// may hold secrets.
+async fn line_of(mut read: impl AsyncRead + Unpin) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(FIRST_ROOM));
+    loop {
+        if line.len() == line.capacity() {
+            // Not by itself: a vector that grows does not wipe what it leaves.
+            let mut wider = Zeroizing::new(Vec::with_capacity(line.capacity().saturating_mul(2)));
+            wider.extend_from_slice(&line);
+            line = wider;
+        }
+        let before = line.len();
+        let length = read.read_buf(&mut *line).await?;
+        let end = line.iter().skip(before).position(|byte| *byte == b'\n');
+        if let Some(end) = end {
+            line.truncate(before.saturating_add(end).saturating_add(1));
+        }
+        if end.is_some() || length == 0 {
+            return Ok(line);
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::Core;
+use super::managing::{self, Unfinished};
 use crate::admin::{AdminError, Administrator, Answer, Fault, Past, PublicKeyText, Request};
 use crate::engine::Engine;
 use crate::link::message::Reply;
@@ -57,11 +59,7 @@ pub(super) fn list(engine: &Engine, client: &Client) -> Reply {
 }
 
 /// Takes keys in.
-pub(super) async fn import(
-    administrator: &Arc<Administrator>,
-    client: &Arc<Client>,
-    body: &[u8],
-) -> Reply {
+pub(super) async fn import(core: &Core, client: &Arc<Client>, body: &[u8]) -> Reply {
     if let Err(reply) = may_manage(client) {
         return reply;
     }
@@ -74,12 +72,12 @@ pub(super) async fn import(
     if body.keystores.len() != body.passwords.len() {
         return bad_request("there must be exactly one password for each key store");
     }
-    let (administrator, client) = (Arc::clone(administrator), Arc::clone(client));
-    let import = move || import_all(&administrator, &client, body);
-    match tokio::task::spawn_blocking(import).await {
+    let (administrator, client) = (Arc::clone(&core.administrator), Arc::clone(client));
+    match core.managing.run(move || import_all(&administrator, &client, body)).await {
         Ok(Ok(data)) => Reply::json(200, &json!({ "data": data })),
         Ok(Err(error)) => admin_error(&error),
-        Err(_) => Reply::error(
+        Err(Unfinished::Busy) => managing::busy(),
+        Err(Unfinished::Broken) => Reply::error(
             500,
             "internal-error",
             "the import failed inside the guard; `palisade keys list` shows what is here",
@@ -88,11 +86,7 @@ pub(super) async fn import(
 }
 
 /// Lets keys go.
-pub(super) async fn delete(
-    administrator: &Arc<Administrator>,
-    client: &Arc<Client>,
-    body: &[u8],
-) -> Reply {
+pub(super) async fn delete(core: &Core, client: &Arc<Client>, body: &[u8]) -> Reply {
     if let Err(reply) = may_manage(client) {
         return reply;
     }
@@ -110,18 +104,19 @@ pub(super) async fn delete(
     if asked.is_empty() {
         return bad_request("pubkeys is empty; name at least one key");
     }
-    let administrator = Arc::clone(administrator);
+    let administrator = Arc::clone(&core.administrator);
     let public_keys: Vec<_> =
         asked.iter().copied().filter(|key| Policy::sees(client, &key.0.0)).collect();
     if public_keys.is_empty() {
         return not_its_keys();
     }
     let remove = move || administrator.execute(Request::KeysRemove { public_keys });
-    match tokio::task::spawn_blocking(remove).await {
+    match core.managing.run(remove).await {
         Ok(Ok(Answer::Removed { removed, interchange, .. })) => {
             deleted(&asked, &removed, &interchange)
         }
         Ok(Err(error)) => admin_error(&error),
+        Err(Unfinished::Busy) => managing::busy(),
         _ => Reply::error(
             500,
             "internal-error",

@@ -6,6 +6,7 @@
 
 mod expiry;
 mod key_manager;
+mod managing;
 mod readiness;
 mod reload;
 mod reply;
@@ -31,6 +32,7 @@ use crate::engine::Engine;
 use crate::home::Home;
 use crate::link::message::{GateEntry, Question, Reply};
 use crate::policy::{Client, Presented};
+use managing::Managing;
 use readiness::ReadinessProbe;
 
 /// Everything that answers questions. Shared by all of them.
@@ -40,6 +42,7 @@ pub struct Core {
     reloader: Arc<Reloader>,
     certificates: Expiry,
     readiness: ReadinessProbe,
+    managing: Managing,
 }
 
 impl Core {
@@ -58,7 +61,8 @@ impl Core {
             Arc::clone(&administrator),
             certificates.clone(),
         );
-        Self { engine, administrator, reloader, certificates, readiness }
+        let managing = Managing::default();
+        Self { engine, administrator, reloader, certificates, readiness, managing }
     }
 
     /// Decides and signs.
@@ -129,12 +133,8 @@ impl Core {
                 None => Reply::NoContent,
             },
             Question::Keystores => key_manager::list(engine, client),
-            Question::KeystoresImport { body } => {
-                key_manager::import(&self.administrator, client, &body).await
-            }
-            Question::KeystoresDelete { body } => {
-                key_manager::delete(&self.administrator, client, &body).await
-            }
+            Question::KeystoresImport { body } => key_manager::import(self, client, &body).await,
+            Question::KeystoresDelete { body } => key_manager::delete(self, client, &body).await,
             Question::Reload => self.reloader.start(),
             Question::ReloadStatus => self.reloader.status(),
             Question::Healthcheck => watching::healthcheck(self).await,

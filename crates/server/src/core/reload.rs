@@ -84,8 +84,7 @@ impl Reloader {
         let policy = config.policy(&self.home).map_err(|error| error.to_string())?;
         let gate = policy.gate();
         self.engine.replace_policy(policy);
-        // Sent even when it names the same clients: connections that stay must ask anew what they
-        // may do.
+        // Connections that stay look whether their client is still there.
         self.gate.send_replace(gate);
         Ok(())
     }

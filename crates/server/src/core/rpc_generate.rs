@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Core;
+use super::managing::{self, Unfinished};
 use super::rpc::{RpcError, parameters, plain};
 use super::rpc_message::HexBytes;
 use crate::admin::{
@@ -54,9 +55,10 @@ pub(super) async fn generate(
     };
     let administrator = core.administrator.clone();
     let generate = move || administrator.execute(Request::SessionKeysGenerate(wanted));
-    match tokio::task::spawn_blocking(generate).await {
+    match core.managing.run(generate).await {
         Ok(Ok(Answer::SessionKeys { keys })) => Ok(answer(&keys)),
         Ok(Err(error)) => Err(error.into()),
+        Err(Unfinished::Busy) => Err((&managing::busy()).into()),
         _ => Err(SessionDenial::from(Denial::bug("new keys were not answered")).into()),
     }
 }

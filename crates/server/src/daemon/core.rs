@@ -1,10 +1,9 @@
 //! The core: the process that holds the home. It decides and signs; the front speaks for it.
 //!
-//! Invariants: a front that ends takes the core along, because a guard that nobody can reach must
-//! not look alive; one that breaks the protocol does too, and then a person must look before the
-//! guard starts again.
+//! Invariants: a front that ends or hangs takes the core along, because a guard that nobody can
+//! reach must not look alive; one that breaks the protocol does too, and then a person must look
+//! before the guard starts again.
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,17 @@ use palisade_store::{LedgerThread, Limits as LedgerLimits};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 
-use super::front::Served;
+use super::front::{Served, Started};
+use super::front_log::FrontLog;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use super::{Bound, Front, Prepared, Stages};
 use crate::admin::{Administrator, socket};
 use crate::config::Config;
 use crate::core::Core;
-use crate::engine::{Engine, Keychain};
+use crate::engine::{Engine, Keychain, SessionKey};
 use crate::home::{Home, HomeError, OpenHome};
-use crate::link::{self, CoreHandle, LinkFault};
+use crate::link::{self, CoreHandle, LinkFault, Pulse};
 use crate::metrics::Metrics;
 
 /// How long a front may take until it serves.
@@ -45,8 +45,9 @@ pub(super) fn run(
         home.open_locked(lock, config, &unlock)?;
     drop(unlock);
     refuse_unprotected(&network)?;
-    let ring = vault.load_ring().map_err(|error| HomeError::CouldNot(error.to_string()))?;
-    let keychain = Keychain::with_records(ring, &store);
+    let ring = vault.load_ring()?;
+    let sessions = SessionKey::in_service(ring.session_public_keys(), &store);
+    let keychain = Keychain::new(ring).with_sessions(sessions);
     let genesis = store.genesis_validators_root();
     let limits = LedgerLimits {
         queue_batches: config.limits.max_queued_requests,
@@ -56,7 +57,7 @@ pub(super) fn run(
     let metrics = Metrics::new();
     metrics.set_measures(&measures);
     let engine = Engine::new(network, genesis, policy, keychain, ledger.clone(), metrics);
-    let engine = Arc::new(engine.with_chains(chains));
+    let engine = Arc::new(engine.with_chains(chains).with_workers(workers));
     let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
     let administrator = Arc::new(administrator.with_measures(measures));
     let core =
@@ -75,7 +76,7 @@ pub(super) fn run(
     served?;
     match stopped {
         Ok(_store) => tracing::info!("stopped cleanly"),
-        Err(error) => return Err(HomeError::CouldNot(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     drop(lock);
     Ok(())
@@ -119,7 +120,7 @@ async fn serve(
     );
     stages.serving(bound);
     tokio::spawn(core.certificates().clone().warn());
-    let watchdog = manager.announce_ready(Arc::clone(&core));
+    let watchdog = manager.announce_ready(Arc::clone(&core), serving.pulse());
     let ended = tokio::select! {
         () = signals.wait(&core) => None,
         ended = serving.ends() => Some(ended),
@@ -129,6 +130,7 @@ async fn serve(
     admin.abort();
     drop(std::fs::remove_file(home.socket_path()));
     if let Some(ended) = ended {
+        serving.last_words().await;
         return Err(ended);
     }
     tracing::info!("stopping: no new connections, requests under way finish");
@@ -140,7 +142,14 @@ async fn serve(
 /// The listeners, wherever they are served.
 enum Serving {
     Here(Served),
-    Apart(JoinHandle<Result<(), LinkFault>>),
+    Apart(Apart),
+}
+
+/// A front in another process.
+struct Apart {
+    link: JoinHandle<Result<(), LinkFault>>,
+    pulse: Pulse,
+    log: FrontLog,
 }
 
 impl Serving {
@@ -155,55 +164,99 @@ impl Serving {
                 let handle = CoreHandle::Here(Arc::clone(core));
                 Served::open(&setup, sockets, handle, core.gate(), stop).map(Self::Here)
             }
-            Front::Apart(stream) => Self::apart(stream, core, config, stop).await,
+            Front::Apart(started) => {
+                Apart::begin(started, core, config, stop).await.map(Self::Apart)
+            }
         }
     }
 
-    async fn apart(
-        stream: UnixStream,
+    /// Whether the front answers; one in this process is as alive as whoever asks.
+    fn pulse(&self) -> Pulse {
+        match self {
+            Self::Here(_) => Pulse::default(),
+            Self::Apart(apart) => apart.pulse.clone(),
+        }
+    }
+
+    /// Until the front ends without having been told, or hangs.
+    async fn ends(&mut self) -> HomeError {
+        match self {
+            Self::Here(_) => std::future::pending().await,
+            Self::Apart(apart) => apart.ends().await,
+        }
+    }
+
+    /// Until what a front that has ended said last is in the log.
+    async fn last_words(&mut self) {
+        if let Self::Apart(apart) = self {
+            apart.log.end().await;
+        }
+    }
+
+    async fn drain(self, patience: Duration) -> Result<(), HomeError> {
+        match self {
+            Self::Here(served) => {
+                served.drain(patience).await;
+                Ok(())
+            }
+            Self::Apart(apart) => apart.drain(patience).await,
+        }
+    }
+}
+
+impl Apart {
+    async fn begin(
+        front: Started,
         core: &Arc<Core>,
         config: &Config,
         stop: &watch::Sender<bool>,
     ) -> Result<Self, HomeError> {
         let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
-        stream.set_nonblocking(true).map_err(cannot)?;
-        let stream = tokio::net::UnixStream::from_std(stream).map_err(cannot)?;
+        let log = FrontLog::follow(front.log)?;
+        front.stream.set_nonblocking(true).map_err(cannot)?;
+        let stream = tokio::net::UnixStream::from_std(front.stream).map_err(cannot)?;
         let (ready, is_ready) = oneshot::channel();
         let limits = link::Limits::of(&config.limits);
-        let link = link::serve(Arc::clone(core), stream, limits, stop.subscribe(), ready);
-        let mut serving = Self::Apart(tokio::spawn(link));
-        tokio::select! {
-            Ok(()) = is_ready => Ok(serving),
-            ended = serving.ends() => Err(ended),
-            () = tokio::time::sleep(START) => Err(HomeError::CouldNot(format!(
+        let pulse = Pulse::default();
+        let ends = link::Ends { stop: stop.subscribe(), ready, pulse: pulse.clone() };
+        let link = tokio::spawn(link::serve(Arc::clone(core), stream, limits, ends));
+        let mut apart = Self { link, pulse, log };
+        let failed = tokio::select! {
+            Ok(()) = is_ready => return Ok(apart),
+            ended = apart.ends() => ended,
+            () = tokio::time::sleep(START) => HomeError::CouldNot(format!(
                 "the front does not serve after {} s", START.as_secs()
-            ))),
-        }
+            )),
+        };
+        apart.log.end().await;
+        Err(failed)
     }
 
-    /// Until the front ends without having been told.
     async fn ends(&mut self) -> HomeError {
-        let ended = match self {
-            Self::Here(_) => std::future::pending().await,
-            Self::Apart(link) => link.await,
-        };
+        let ended = (&mut self.link).await;
         breach(&ended).unwrap_or_else(|| {
-            HomeError::CouldNot(
-                "the front process has ended; start the guard again, and look for what ended it"
-                    .to_owned(),
-            )
+            HomeError::CouldNot(match ended {
+                Ok(Err(silent @ LinkFault::Silent(_))) => format!(
+                    "the front process hangs ({silent}), so the guard has ended; start it again, \
+                     and look for what keeps the machine busy or stopped that process"
+                ),
+                _ => "the front process has ended; start the guard again, and look for what ended \
+                      it"
+                .to_owned(),
+            })
         })
     }
 
-    async fn drain(self, patience: Duration) -> Result<(), HomeError> {
-        match self {
-            Self::Here(served) => served.drain(patience).await,
-            Self::Apart(link) => match tokio::time::timeout(patience + FAREWELL, link).await {
-                Ok(ended) => return breach(&ended).map_or(Ok(()), Err),
-                Err(_) => tracing::warn!("the front does not end and is left behind"),
-            },
+    async fn drain(mut self, patience: Duration) -> Result<(), HomeError> {
+        let ended = tokio::time::timeout(patience + FAREWELL, &mut self.link).await;
+        self.log.end().await;
+        match ended {
+            Ok(ended) => breach(&ended).map_or(Ok(()), Err),
+            Err(_) => {
+                tracing::warn!("the front does not end and is left behind");
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

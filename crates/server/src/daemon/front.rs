@@ -1,16 +1,19 @@
 //! The front: the process that meets the network. It holds the listeners, the TLS key and what
 //! passes by; no other key, no ledger, no file.
 //!
-//! Invariants: it ends when the core tells it or is gone, and never serves without one; signals of
-//! a terminal or a service manager are left to the core, which stops both in order.
+//! Invariants: it ends when the core tells it or is gone, even if its event loop hangs, and never
+//! serves without one; signals of a terminal or a service manager are left to the core, which stops
+//! both in order.
 
-use std::os::fd::AsFd;
+use std::io::PipeReader;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,7 +22,7 @@ use super::setup::Setup;
 use super::signals::Signals;
 use super::sockets::Sockets;
 use crate::home::HomeError;
-use crate::http::{BodyBudget, FrontMetrics, Shared, metrics_router, signing_router};
+use crate::http::{BodyBudget, FrontMetrics, Shared, SharedPlaces, metrics_router, signing_router};
 use crate::link::message::GateEntry;
 use crate::link::{CoreHandle, RemoteCore, Told};
 use crate::listener::Listener;
@@ -27,27 +30,46 @@ use crate::listener::Listener;
 /// How long a front without a core takes to answer what was under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Starts a front as a process of its own, with nothing but the socket pair and its setup.
+/// How long what works beside the event loop may take to end.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+/// When a front without a core is ended where it stands: after [`LAST_ANSWERS`] and [`LAST_WORK`].
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The exit status of a front that was.
+const OUTLIVED: i32 = 3;
+
+/// A front that was started as a process of its own.
+pub(super) struct Started {
+    /// The core's end of the socket pair.
+    pub(super) stream: UnixStream,
+    /// What it writes to its standard error.
+    pub(super) log: PipeReader,
+}
+
+/// Starts a front as a process of its own, with nothing but the socket pair, its setup, and a pipe
+/// for what it has to say.
 pub(super) fn start(
     arguments: &[String],
     setup: &Setup,
     sockets: &Sockets,
-) -> Result<UnixStream, HomeError> {
+) -> Result<Started, HomeError> {
     let cannot =
         |error: std::io::Error| HomeError::CouldNot(format!("cannot start the front: {error}"));
-    let (own, theirs) = UnixStream::pair().map_err(cannot)?;
+    let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
+    let (log, written) = std::io::pipe().map_err(cannot)?;
     let mut command = Command::new("/proc/self/exe");
     command.args(arguments).env_clear().process_group(0);
     if let Some(level) = std::env::var_os("RUST_LOG") {
         command.env("RUST_LOG", level);
     }
-    command.stdin(std::os::fd::OwnedFd::from(theirs)).stdout(Stdio::null());
+    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(written);
     // It ends by itself when this end closes, and is reaped when this process ends.
     drop(command.spawn().map_err(cannot)?);
-    // The command holds the other end until it is dropped: a front that dies must be noticed.
+    // The command holds the other ends until it is dropped: a front that dies must be noticed.
     drop(command);
-    setup.send(&own, sockets).map_err(cannot)?;
-    Ok(own)
+    setup.send(&stream, sockets).map_err(cannot)?;
+    Ok(Started { stream, log })
 }
 
 /// The front's process, on the socket pair that is its standard input.
@@ -64,6 +86,7 @@ pub fn front(mut stages: impl Stages) -> Result<(), HomeError> {
     let stream = UnixStream::from(stream);
     let (setup, sockets) = Setup::receive(&stream).map_err(not_a_front)?;
     stages.one_thread()?;
+    outlive_no_core(&stream)?;
     // One thread: what it does for a request is little beside a signature, and waking others would
     // cost more.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,8 +94,26 @@ pub fn front(mut stages: impl Stages) -> Result<(), HomeError> {
         .build()
         .map_err(|error| HomeError::CouldNot(format!("cannot start worker threads: {error}")))?;
     let served = runtime.block_on(serve_apart(setup, sockets, stream, stages));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(LAST_WORK);
     served
+}
+
+/// Ends this process some time after the core is gone, also when its event loop hangs: whoever
+/// starts the guard again needs the addresses.
+fn outlive_no_core(stream: &UnixStream) -> Result<(), HomeError> {
+    let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
+    let stream = stream.try_clone().map_err(cannot)?;
+    let watch = move || {
+        // No event is asked for: that the other end is gone is always told.
+        let mut ends = [PollFd::new(&stream, PollFlags::empty())];
+        while poll(&mut ends, None).is_err() {
+            std::thread::sleep(FAREWELL);
+        }
+        std::thread::sleep(FAREWELL);
+        std::process::exit(OUTLIVED);
+    };
+    let thread = std::thread::Builder::new().name("core-watch".to_owned()).spawn(watch);
+    thread.map(drop).map_err(cannot)
 }
 
 async fn serve_apart(
@@ -132,6 +173,7 @@ impl Served {
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
             max_body_bytes: limits.max_body_bytes,
             body_budget: BodyBudget::new(limits.max_body_bytes),
+            shares: SharedPlaces::of(limits),
             allowed_hosts: Arc::new(setup.allowed_hosts.clone()),
         };
         let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());

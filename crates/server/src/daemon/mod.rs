@@ -9,6 +9,7 @@
 
 mod core;
 mod front;
+mod front_log;
 mod inherited;
 mod service_manager;
 mod setup;
@@ -16,7 +17,6 @@ mod signals;
 mod sockets;
 
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 
 use palisade_keys::UnlockSecret;
 use palisade_store::HomeLock;
@@ -91,8 +91,8 @@ struct Prepared {
 
 /// Who serves the listeners.
 enum Front {
-    /// Another process, at the other end.
-    Apart(UnixStream),
+    /// Another process.
+    Apart(front::Started),
     /// This one.
     Here(Box<Setup>, Sockets),
 }
@@ -109,7 +109,7 @@ pub fn run(
 ) -> Result<(), HomeError> {
     let prepared = prepare(home, options)?;
     stages.one_thread()?;
-    core::run(home, unlock, prepared, stages)
+    core::run(home, unlock, prepared, stages).map_err(HomeError::of_a_guard)
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {

@@ -2,8 +2,8 @@
 //!
 //! The protocol of sd_notify(3): datagrams to the socket that `$NOTIFY_SOCKET` names. Invariants:
 //! the socket is opened once, so that a process that may open none later can go on speaking; a
-//! manager that cannot be reached never stops the guard; the watchdog is fed only while the ledger
-//! answers, so that a guard that hangs is started anew.
+//! manager that cannot be reached never stops the guard; the watchdog is fed only while ledger and
+//! front answer, so that a guard that hangs is started anew.
 
 use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt as _;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::core::Core;
+use crate::link::Pulse;
 
 /// The manager, if there is one.
 #[derive(Clone)]
@@ -39,13 +40,13 @@ impl ServiceManager {
     }
 
     /// The guard serves. Starts to feed the watchdog, until the task is aborted.
-    pub(super) fn announce_ready(&self, core: Arc<Core>) -> JoinHandle<()> {
+    pub(super) fn announce_ready(&self, core: Arc<Core>, front: Pulse) -> JoinHandle<()> {
         self.tell("READY=1\n");
         let manager = self.clone();
         tokio::spawn(async move {
             let Some(period) = manager.watchdog else { return };
             loop {
-                if core.ledger_answers().await {
+                if core.ledger_answers().await && front.answers() {
                     manager.tell("WATCHDOG=1\n");
                 }
                 // A third, so that one late turn does not end the process.

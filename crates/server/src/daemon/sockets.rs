@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::home::HomeError;
 
 /// How long an address may still belong to a guard that is on its way out: a front outlives a
-/// killed core by the moment that it takes to answer what was under way.
-const HANDOVER: Duration = Duration::from_secs(2);
+/// killed core by the moment that it takes to answer what was under way, or to be ended.
+const HANDOVER: Duration = Duration::from_secs(4);
 
 /// Both listeners.
 pub(super) struct Sockets {

@@ -30,8 +30,30 @@ pub struct SessionKey {
     pub key_type: KeyType,
 }
 
+impl SessionKey {
+    /// What each of these is in service for, by the records that say which chain it is for: a key
+    /// without a record is left out, because its past is unknown, and so is a type for which it is
+    /// retired.
+    #[must_use]
+    pub fn in_service(
+        keys: impl IntoIterator<Item = SessionPublicKey>,
+        store: &Store,
+    ) -> Vec<Self> {
+        let as_type = |public_key: SessionPublicKey, key_type: KeyType| {
+            let id = public_key.ledger_id(key_type);
+            let Some(Record::Substrate(record)) = store.record(&id) else { return None };
+            let key = Self { public_key, id, chain: record.chain, key_type };
+            store.is_active(&id).then_some(key)
+        };
+        let of_key = |key: SessionPublicKey| {
+            KeyType::ALL.into_iter().filter_map(move |key_type| as_type(key, key_type))
+        };
+        keys.into_iter().flat_map(of_key).collect()
+    }
+}
+
 impl Keychain {
-    /// The keys of an opened vault.
+    /// The validators' keys of an opened vault.
     #[must_use]
     pub fn new(ring: KeyRing) -> Self {
         let ids = ring
@@ -41,25 +63,11 @@ impl Keychain {
         Self { ring, ids, sessions: Vec::new() }
     }
 
-    /// The keys of an opened vault, with the records that say which chain each session key is for.
-    /// A session key without a record is left out: its past is unknown. So is a type for which the
-    /// key is retired.
+    /// The same, with session keys that are in service.
     #[must_use]
-    pub fn with_records(ring: KeyRing, store: &Store) -> Self {
-        let as_type = |public_key: SessionPublicKey, key_type: KeyType| {
-            let id = public_key.ledger_id(key_type);
-            let Some(Record::Substrate(record)) = store.record(&id) else { return None };
-            if !store.is_active(&id) {
-                return None;
-            }
-            Some(SessionKey { public_key, id, chain: record.chain, key_type })
-        };
-        let of_key = |key: SessionPublicKey| {
-            KeyType::ALL.into_iter().filter_map(move |key_type| as_type(key, key_type))
-        };
-        let mut sessions: Vec<_> = ring.session_public_keys().flat_map(of_key).collect();
+    pub fn with_sessions(self, mut sessions: Vec<SessionKey>) -> Self {
         sessions.sort_by(|one, other| bytes_of(one).cmp(bytes_of(other)));
-        Self { sessions, ..Self::new(ring) }
+        Self { sessions, ..self }
     }
 
     /// The session key with these bytes, once for each type that it is for.

@@ -4,15 +4,13 @@
 //! while, because closing a connection on a client that is still sending would take the answer from
 //! it.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::shares::{Asker, Place, Shares};
 use super::{Shared, reply};
 
 /// What the budget is counted in, in bytes.
@@ -25,34 +23,33 @@ const SHORT_BYTES: u64 = 64 << 10;
 const MAX_FORGOTTEN_BYTES: u64 = 64 << 20;
 
 enum Collected {
-    Whole(Bytes, Option<OwnedSemaphorePermit>),
+    Whole(Bytes, Option<Place>),
     TooLong,
     NoRoom,
     Broken,
 }
 
-/// What all long bodies that are held at a time may take together. Counted as they arrive: what is
-/// only announced takes nothing from others.
+/// What all long bodies that are held at a time may take together, shared between clients. Counted
+/// as they arrive: what is only announced takes nothing from others.
 #[derive(Clone)]
-pub(crate) struct BodyBudget(Arc<Semaphore>);
+pub(crate) struct BodyBudget(Shares);
 
 impl BodyBudget {
     /// Room for 16 bodies of the longest kind, and for 64 MiB at least.
     #[must_use]
     pub(crate) fn new(max_body_bytes: usize) -> Self {
         let bytes = max_body_bytes.saturating_mul(16).max(64 << 20);
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+        Self(Shares::of(bytes / UNIT))
     }
 
     /// Brings what is held for a body up to its length so far. False when there is no room.
-    pub(super) fn hold(&self, held: &mut Option<OwnedSemaphorePermit>, length: u64) -> bool {
+    pub(super) fn hold(&self, asker: Asker<'_>, held: &mut Option<Place>, length: u64) -> bool {
         let units = usize::try_from(length / UNIT as u64).unwrap_or(usize::MAX);
-        let missing = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits()));
-        let Ok(missing) = u32::try_from(missing) else { return false };
+        let missing = units.saturating_sub(held.as_ref().map_or(0, Place::count));
         if length <= SHORT_BYTES || missing == 0 {
             return true;
         }
-        let Ok(more) = Arc::clone(&self.0).try_acquire_many_owned(missing) else { return false };
+        let Some(more) = self.0.take_many(asker, missing) else { return false };
         match held {
             Some(held) => held.merge(more),
             None => *held = Some(more),
@@ -65,8 +62,9 @@ impl BodyBudget {
 /// request is done with.
 pub(super) async fn read(
     shared: &Shared,
+    asker: Asker<'_>,
     request: Request,
-) -> Result<(Request, Option<OwnedSemaphorePermit>), Response> {
+) -> Result<(Request, Option<Place>), Response> {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
         return Ok((Request::from_parts(parts, Body::empty()), None));
@@ -75,7 +73,8 @@ pub(super) async fn read(
     if limit as u64 + forgettable(&parts.headers) < body.size_hint().lower() {
         return Err(too_long(limit));
     }
-    let collecting = collect(body, limit, &shared.body_budget);
+    let budget = &shared.body_budget;
+    let collecting = collect(body, limit, |held, length| budget.hold(asker, held, length));
     match tokio::time::timeout(shared.body_timeout, collecting).await {
         Ok(Collected::Whole(bytes, room)) => {
             Ok((Request::from_parts(parts, Body::from(bytes)), room))
@@ -103,9 +102,8 @@ pub(super) async fn forget(shared: &Shared, request: Request) {
     let body = request.into_body();
     if !body.is_end_stream() && body.size_hint().lower() <= forgettable {
         // Whatever becomes of it, the answer stands.
-        drop(
-            tokio::time::timeout(shared.body_timeout, collect(body, 0, &shared.body_budget)).await,
-        );
+        let nothing_is_held = |_: &mut _, _| true;
+        drop(tokio::time::timeout(shared.body_timeout, collect(body, 0, nothing_is_held)).await);
     }
 }
 
@@ -114,7 +112,11 @@ fn forgettable(headers: &HeaderMap) -> u64 {
     if headers.contains_key(header::EXPECT) { 0 } else { MAX_FORGOTTEN_BYTES }
 }
 
-async fn collect(mut body: Body, limit: usize, budget: &BodyBudget) -> Collected {
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    hold: impl Fn(&mut Option<Place>, u64) -> bool,
+) -> Collected {
     let mut kept = Vec::new();
     let mut held = None;
     let mut length: u64 = 0;
@@ -127,7 +129,7 @@ async fn collect(mut body: Body, limit: usize, budget: &BodyBudget) -> Collected
             return Collected::TooLong;
         }
         let fits = length <= limit as u64;
-        has_room = has_room && (!fits || budget.hold(&mut held, length));
+        has_room = has_room && (!fits || hold(&mut held, length));
         if fits && has_room {
             kept.extend_from_slice(&data);
         } else {

@@ -2,8 +2,9 @@
 //!
 //! Invariants: a handler sees a request only together with what its client presented, and with a
 //! body that was read whole; a connection whose request was turned away here is closed, so that
-//! strangers do not hold connections; what a web page in a browser sends is never served. This gate
-//! only keeps strangers' bodies out: what a client may ask is judged by the core.
+//! strangers do not hold connections; no client takes the places that are kept for others; what a
+//! web page in a browser sends is never served. This gate only keeps strangers' bodies out: what a
+//! client may ask is judged by the core.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,8 +12,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, body, reply};
+use super::shares::{Asker, Place};
+use super::{Shared, SharedPlaces, TurnedAway, body, reply};
 use crate::credential::{Fingerprint, Presented, recognise};
+use crate::listener::ConnectionLife;
 
 /// The certificate that the connection showed, if any; put there by the listener.
 #[derive(Clone, Debug, Default)]
@@ -28,16 +31,20 @@ pub(super) async fn guard_request(
 ) -> Response {
     let response = match admit(&shared, &request) {
         Ok(Admitted::Stranger) => serve_stranger(&shared, request, next).await,
-        Ok(Admitted::Client(presented)) => {
+        Ok(Admitted::Client(presented, place)) => {
             request.extensions_mut().insert(presented);
-            match body::read(&shared, request).await {
+            let clients = shared.gate.borrow().len();
+            let asker = Asker { client: place.client(), clients };
+            let response = match body::read(&shared, asker, request).await {
                 Ok((request, room)) => {
                     let response = next.run(request).await;
                     drop(room);
                     response
                 }
                 Err(response) => response,
-            }
+            };
+            drop(place);
+            response
         }
         Err(response) => {
             body::forget(&shared, request).await;
@@ -63,7 +70,8 @@ fn closing(mut response: Response) -> Response {
 }
 
 enum Admitted {
-    Client(Presented),
+    /// With the place that its request takes.
+    Client(Presented, Place),
     /// Not recognised, but the path is open to all.
     Stranger,
 }
@@ -75,8 +83,13 @@ fn admit(shared: &Shared, request: &Request) -> Result<Admitted, Response> {
     let presented = presented(request).map_err(|()| {
         reply::unauthorised("credential-wrong", "the Authorization header must be `Bearer TOKEN`")
     })?;
-    match recognise(&shared.gate.borrow(), &presented.at_gate()) {
-        Ok(_) => Ok(Admitted::Client(presented)),
+    let gate = shared.gate.borrow();
+    match recognise(&gate, &presented.at_gate()) {
+        Ok(client) => {
+            let asker = Asker { client: &client.name, clients: gate.len() };
+            let place = settle(shared, request, asker)?;
+            Ok(Admitted::Client(presented, place))
+        }
         Err(_) if OPEN_PATHS.contains(&request.uri().path()) => Ok(Admitted::Stranger),
         Err(not_recognised) => Err(not_recognised.into_response()),
     }
@@ -89,9 +102,33 @@ pub(super) async fn guard_host(
     next: Next,
 ) -> Response {
     match check_host(&shared, request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            if let Some(life) = request.extensions().get::<ConnectionLife>() {
+                life.belongs_to_nobody();
+            }
+            next.run(request).await
+        }
         Err(response) => response,
     }
+}
+
+/// What the client takes of what all share: its connection, if this is the first request there, and
+/// the request itself.
+#[expect(clippy::result_large_err, reason = "the error is the finished answer")]
+fn settle(shared: &Shared, request: &Request, asker: Asker<'_>) -> Result<Place, Response> {
+    let SharedPlaces { connections, questions, .. } = &shared.shares;
+    let life = request.extensions().get::<ConnectionLife>();
+    let settled = life.is_none_or(|life| life.belongs_to(asker.client, || connections.take(asker)));
+    let refused = |what, message| reply::of(shared.share_used_up(asker.client, what, message));
+    if !settled {
+        let message = "used up its share of [limits] max_connections; close some, or raise it";
+        return Err(refused(TurnedAway::Connection, message));
+    }
+    questions.take(asker).ok_or_else(|| {
+        let message = "too many requests under way; nothing was decided, ask again when some are \
+                       answered";
+        refused(TurnedAway::Question, message)
+    })
 }
 
 #[expect(clippy::result_large_err, reason = "the error is the finished answer")]

@@ -12,6 +12,7 @@ mod identity;
 mod metrics;
 mod reply;
 mod rpc_socket;
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,15 @@ use tokio::sync::watch;
 
 pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
-pub(crate) use metrics::FrontMetrics;
+pub(crate) use metrics::{FrontMetrics, TurnedAway};
+pub(crate) use shares::Place;
 
-use crate::link::CoreHandle;
-use crate::link::message::{GateEntry, Question};
+use shares::Shares;
+
+use crate::config::Limits;
+use crate::link::message::{GateEntry, Question, Reply};
+use crate::link::{self, CoreHandle};
+use crate::log_budget::LogBudget;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -45,8 +51,39 @@ pub(crate) struct Shared {
     pub(crate) max_body_bytes: usize,
     /// What all bodies that are held at a time may take.
     pub(crate) body_budget: BodyBudget,
+    /// Who holds how many of the connections and of the questions under way.
+    pub(crate) shares: SharedPlaces,
     /// Accepted `Host` headers; empty accepts all.
     pub(crate) allowed_hosts: Arc<Vec<String>>,
+}
+
+/// What the clients of the signing listener share.
+#[derive(Clone)]
+pub(crate) struct SharedPlaces {
+    connections: Shares,
+    questions: Shares,
+    log: Arc<LogBudget>,
+}
+
+impl SharedPlaces {
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self {
+            connections: Shares::of(limits.max_connections),
+            questions: Shares::of(link::Limits::of(limits).questions),
+            log: Arc::default(),
+        }
+    }
+}
+
+impl Shared {
+    /// Turns a client away that has used up its share, and says so in metrics and log.
+    fn share_used_up(&self, client: &str, what: TurnedAway, message: &str) -> Reply {
+        self.metrics.observe_turned_away(what);
+        if let Some(left_out) = self.shares.log.spend() {
+            tracing::warn!(client, ?what, left_out_before = left_out, "a share is used up");
+        }
+        Reply::error(503, "share-used-up", format!("client {client:?} has {message}"))
+    }
 }
 
 /// The description of this interface, as served at `/openapi.json`.

@@ -1,12 +1,12 @@
 //! The WebSocket at `/rpc`: the same requests as `POST /rpc`, over one connection that stays.
 //!
 //! Invariants: a socket counts as a connection and ends with the guard, after the answers under
-//! way; sockets, the requests under way of each and the long messages of all are bounded, and what
-//! is more is answered as overload; answers may come in another order than their requests, which is
-//! what `id` is for; a connection ends when the policy is read anew, so that no client outlives its
-//! line there, and when the other side says nothing for the idle time.
+//! way; sockets, the requests under way of each and the long messages of all are bounded, a part of
+//! the sockets and requests is kept for each client, and what is more is answered as overload;
+//! answers may come in another order than their requests, which is what `id` is for; a connection
+//! ends when the policy no longer has its client, and when the other side says nothing for the idle
+//! time. What others do to the policy does not end it: every client may have it read anew.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,11 +16,12 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::SinkExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use super::{BodyBudget, Shared, reply};
+use super::shares::{Asker, Place, Shares};
+use super::{FrontMetrics, Shared, TurnedAway, reply};
 use crate::core::rpc_instead;
 use crate::credential::{Presented, recognise};
 use crate::link::CoreHandle;
@@ -41,11 +42,30 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The places for sockets.
 #[derive(Clone)]
-pub(super) struct Sockets(Arc<Semaphore>);
+pub(super) struct Sockets(Shares);
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_SOCKETS)))
+        Self(Shares::of(MAX_SOCKETS))
+    }
+}
+
+/// A place for a socket, counted for as long as it is held.
+struct Held {
+    metrics: FrontMetrics,
+    _place: Place,
+}
+
+impl Held {
+    fn count(metrics: FrontMetrics, place: Place) -> Self {
+        metrics.web_socket_opened();
+        Self { metrics, _place: place }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.web_socket_closed();
     }
 }
 
@@ -61,24 +81,29 @@ pub(super) async fn open(
         let message = "GET /rpc opens a WebSocket (RFC 6455); send single requests with POST";
         return reply::error(StatusCode::BAD_REQUEST, "invalid-request", message);
     };
-    let Ok(place) = sockets.0.try_acquire_owned() else {
-        let message = format!("{MAX_SOCKETS} WebSockets are open; close one, or use POST /rpc");
-        return reply::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
-    };
     let most = shared.max_body_bytes;
-    // What the gate let in is known to it, unless it was changed this moment.
-    let mut gate = shared.gate;
-    let known =
-        recognise(&gate.borrow_and_update(), &presented.at_gate()).map(|entry| entry.name.clone());
-    let client = known.unwrap_or_default();
+    let mut gate = shared.gate.clone();
+    let (client, clients) = {
+        let known = gate.borrow_and_update();
+        // What the gate let in is known to it, unless it was changed this moment.
+        let entry = recognise(&known, &presented.at_gate());
+        (entry.map(|entry| entry.name.clone()).unwrap_or_default(), known.len())
+    };
+    let Some(place) = sockets.0.take(Asker { client: &client, clients }) else {
+        let message = format!(
+            "used up its share of the {MAX_SOCKETS} WebSockets; close one, or use POST /rpc"
+        );
+        return reply::of(shared.share_used_up(&client, TurnedAway::WebSocket, &message));
+    };
+    let place = Held::count(shared.metrics.clone(), place);
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
         let session = Session {
             socket,
-            core: shared.core,
+            shared,
             gate,
             presented,
             client,
-            budget: shared.body_budget,
+            clients,
             under_way: JoinSet::new(),
             has_spoken: true,
         };
@@ -89,13 +114,13 @@ pub(super) async fn open(
 /// One open socket.
 struct Session {
     socket: WebSocket,
-    core: CoreHandle,
+    shared: Shared,
     /// Whom the policy knew when the socket was opened.
     gate: watch::Receiver<Vec<GateEntry>>,
     presented: Presented,
-    /// For the log.
+    /// Whose it is, of so many.
     client: String,
-    budget: BodyBudget,
+    clients: usize,
     under_way: JoinSet<Option<String>>,
     /// Since the last beat.
     has_spoken: bool,
@@ -110,7 +135,7 @@ enum Ended {
 }
 
 impl Session {
-    async fn run(mut self, mut life: ConnectionLife, place: OwnedSemaphorePermit) {
+    async fn run(mut self, mut life: ConnectionLife, place: Held) {
         let mut beats = beats(life.idle_timeout);
         let ended = loop {
             let step = tokio::select! {
@@ -145,18 +170,29 @@ impl Session {
         };
         self.check_policy()?;
         let mut room = None;
-        if self.under_way.len() == UNDER_WAY || !self.budget.hold(&mut room, body.len() as u64) {
+        let (asker, budget) = (self.asker(), &self.shared.body_budget);
+        if self.under_way.len() == UNDER_WAY || !budget.hold(asker, &mut room, body.len() as u64) {
             return self.send(rpc_instead(&body, &Reply::overloaded())).await;
         }
+        let Some(place) = self.shared.shares.questions.take(asker) else {
+            let message = "too many requests under way; nothing was decided, ask again when some \
+                           are answered";
+            let refused = self.shared.share_used_up(&self.client, TurnedAway::Question, message);
+            return self.send(rpc_instead(&body, &refused)).await;
+        };
         if SHORT_BYTES < body.len() {
-            let answer = ask(&self.core, &self.presented, body.to_vec()).await;
-            drop((body, room));
+            let answer = ask(&self.shared.core, &self.presented, body.to_vec()).await;
+            drop((body, room, place));
             return self.send(answer).await;
         }
         // A copy: what arrived is a part of a buffer that is larger than it.
         let body = body.to_vec();
-        let (core, presented) = (self.core.clone(), self.presented.clone());
-        self.under_way.spawn(async move { ask(&core, &presented, body).await });
+        let (core, presented) = (self.shared.core.clone(), self.presented.clone());
+        self.under_way.spawn(async move {
+            let answer = ask(&core, &presented, body).await;
+            drop(place);
+            answer
+        });
         Ok(())
     }
 
@@ -181,9 +217,19 @@ impl Session {
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| Ended::Gone)
     }
 
-    fn check_policy(&self) -> Result<(), Ended> {
-        if self.gate.has_changed().unwrap_or(true) {
-            return Err(Ended::ByUs("the policy was read anew"));
+    fn asker(&self) -> Asker<'_> {
+        Asker { client: &self.client, clients: self.clients }
+    }
+
+    /// What the client may ask is judged by the core each time; here it is only whether it is one.
+    fn check_policy(&mut self) -> Result<(), Ended> {
+        if !self.gate.has_changed().unwrap_or(true) {
+            return Ok(());
+        }
+        let known = self.gate.borrow_and_update();
+        match recognise(&known, &self.presented.at_gate()) {
+            Ok(entry) if entry.name == self.client => self.clients = known.len(),
+            _ => return Err(Ended::ByUs("the policy no longer has this client")),
         }
         Ok(())
     }

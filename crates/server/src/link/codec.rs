@@ -5,6 +5,7 @@
 //! end.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -23,6 +24,10 @@ pub enum LinkFault {
     Unreadable,
     /// An `id` that is in use.
     RepeatedId,
+    /// A sign of life that nobody asked for.
+    UnaskedPong,
+    /// No sign of life for so long: the other side is there, and hangs.
+    Silent(Duration),
     /// What writes to the other side has failed.
     Unwritten,
 }
@@ -33,8 +38,8 @@ impl LinkFault {
     pub fn is_breach(&self) -> bool {
         match self {
             Self::Stream(error) => error.kind() == std::io::ErrorKind::InvalidData,
-            Self::Unreadable | Self::RepeatedId => true,
-            Self::Unwritten => false,
+            Self::Unreadable | Self::RepeatedId | Self::UnaskedPong => true,
+            Self::Silent(_) | Self::Unwritten => false,
         }
     }
 }
@@ -68,6 +73,8 @@ impl fmt::Display for LinkFault {
             Self::Stream(error) => write!(f, "the stream cannot be read: {error}"),
             Self::Unreadable => f.write_str("a frame is no message"),
             Self::RepeatedId => f.write_str("two questions have one id"),
+            Self::UnaskedPong => f.write_str("a sign of life that was not asked for"),
+            Self::Silent(time) => write!(f, "no sign of life for {} s", time.as_secs()),
             Self::Unwritten => f.write_str("answers cannot be written"),
         }
     }

@@ -65,8 +65,10 @@ impl RemoteCore {
         let core = Self { outgoing, waiting: Arc::clone(&waiting), next: Arc::default() };
         let (read, write) = stream.into_split();
         let speaking = async move {
-            let writing = tokio::spawn(write_all(write, queue, max_body_bytes));
-            let result = read_all(read, &waiting, &told).await;
+            let pinged = watch::Sender::new(0);
+            let writing = write_all(write, queue, pinged.subscribe(), max_body_bytes);
+            let writing = tokio::spawn(writing);
+            let result = read_all(read, &waiting, &told, &pinged).await;
             // Whoever waits learns by its dropped sender that there will be no answer.
             drop(lock(&waiting).take());
             writing.abort();
@@ -129,21 +131,32 @@ fn core_gone() -> Reply {
 async fn write_all(
     write: OwnedWriteHalf,
     mut queue: mpsc::Receiver<FromFront>,
+    mut pinged: watch::Receiver<u64>,
     max_body_bytes: usize,
 ) -> Result<(), LinkFault> {
     let mut write = FramedWrite::new(write, frames(max_body_bytes));
     write.set_backpressure_boundary(COLLECTED_BYTES);
     let mut messages = Vec::with_capacity(AT_ONCE);
-    while queue.recv_many(&mut messages, AT_ONCE).await != 0 {
+    loop {
+        tokio::select! {
+            count = queue.recv_many(&mut messages, AT_ONCE) => if count == 0 { return Ok(()) },
+            Ok(()) = pinged.changed() => {
+                messages.push(FromFront::Pong(*pinged.borrow_and_update()));
+            }
+        }
         for message in messages.drain(..) {
             write.feed(encode(&message)?).await?;
         }
         SinkExt::<Bytes>::flush(&mut write).await?;
     }
-    Ok(())
 }
 
-async fn read_all(read: OwnedReadHalf, waiting: &Waiting, told: &Told) -> Result<(), LinkFault> {
+async fn read_all(
+    read: OwnedReadHalf,
+    waiting: &Waiting,
+    told: &Told,
+    pinged: &watch::Sender<u64>,
+) -> Result<(), LinkFault> {
     let mut read = FramedRead::new(read, answers());
     while let Some(frame) = read.next().await {
         match decode(&frame?)? {
@@ -155,6 +168,8 @@ async fn read_all(read: OwnedReadHalf, waiting: &Waiting, told: &Told) -> Result
                 }
             }
             FromCore::Gate(entries) => drop(told.gate.send_replace(entries)),
+            // Beside the queue of questions: a full one must not look like a front that hangs.
+            FromCore::Ping(number) => drop(pinged.send_replace(number)),
             FromCore::Stop => drop(told.stop.send_replace(true)),
         }
     }

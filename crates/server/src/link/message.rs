@@ -32,6 +32,8 @@ pub enum FromFront {
         /// Of the question.
         id: u64,
     },
+    /// The front's event loop turns: to [`FromCore::Ping`] with this number.
+    Pong(u64),
 }
 
 impl FromFront {
@@ -56,6 +58,8 @@ pub(crate) enum FromCore {
     },
     /// Whom to let in from now on.
     Gate(Vec<GateEntry>),
+    /// Asks for a sign of life with this number.
+    Ping(u64),
     /// Take nothing new, finish what is under way, and end.
     Stop,
 }

@@ -12,12 +12,14 @@ mod codec;
 mod far;
 pub mod message;
 mod near;
+mod pulse;
 
 use std::sync::Arc;
 
 pub use codec::LinkFault;
 pub(crate) use far::{RemoteCore, Told};
-pub(crate) use near::{Limits, serve};
+pub(crate) use near::{Ends, Limits, serve};
+pub(crate) use pulse::Pulse;
 
 use crate::core::Core;
 use crate::policy::Presented;
@@ -36,11 +38,14 @@ impl CoreHandle {
     /// Asks on behalf of whoever presented this.
     pub(crate) async fn ask(&self, presented: &Presented, question: Question) -> Reply {
         match self {
-            Self::Here(core) => core.answer(presented, question).await,
+            Self::Here(core) => {
+                let _on_its_way = core.engine().on_its_way();
+                core.answer(presented, question).await
+            }
             Self::Apart(core) => core.ask(presented, question).await,
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,24 +2,28 @@
 //!
 //! Invariants: questions under way are bounded in number and in bytes, and further ones are
 //! answered as overload; answers that the front does not take stop the reading of questions, and
-//! nothing else; any breach of the protocol is an error that ends the guard.
+//! nothing else; any breach of the protocol is an error that ends the guard, and so is a front that
+//! gives no sign of life.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 use super::codec::{LinkFault, answers, encode, frames};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
+use super::pulse::{BEAT, Heart, Pulse};
 use crate::config;
 use crate::core::Core;
+use crate::engine::OnItsWay;
 use crate::policy::Presented;
 
 /// Answers that wait to be written.
@@ -41,6 +45,8 @@ pub(crate) struct Limits {
     pub(crate) max_body_bytes: usize,
     /// Questions that wait for their answer.
     pub(crate) questions: usize,
+    /// How often it has to give a sign of life.
+    pub(crate) beat: Duration,
 }
 
 impl Limits {
@@ -48,7 +54,7 @@ impl Limits {
     /// and what its clients send ahead on persistent ones.
     pub(crate) fn of(limits: &config::Limits) -> Self {
         let questions = limits.max_connections.saturating_mul(2).max(4_096);
-        Self { max_body_bytes: limits.max_body_bytes, questions }
+        Self { max_body_bytes: limits.max_body_bytes, questions, beat: BEAT }
     }
 }
 
@@ -77,40 +83,68 @@ struct UnderWay {
     swept_at: usize,
 }
 
+/// What a core has for its front, and learns of it.
+pub(crate) struct Ends {
+    /// Whether the front shall stop.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Is told when the front serves.
+    pub(crate) ready: oneshot::Sender<()>,
+    /// Shows how the front is.
+    pub(crate) pulse: Pulse,
+}
+
 /// Answers until the front hangs up, which is how it ends.
 ///
 /// # Errors
-/// [`LinkFault`] when the front breaks the protocol: it is to be treated as broken into.
+/// [`LinkFault`] when the front breaks the protocol, and is to be treated as broken into, or hangs.
 pub(crate) async fn serve(
     core: Arc<Core>,
     stream: UnixStream,
     limits: Limits,
-    stop: watch::Receiver<bool>,
-    ready: oneshot::Sender<()>,
+    ends: Ends,
 ) -> Result<(), LinkFault> {
     let (read, write) = stream.into_split();
+    let Ends { stop, ready, pulse } = ends;
     let (answered, outgoing) = mpsc::channel(OUTGOING);
-    let mut writing = tokio::spawn(write_all(write, outgoing, core.gate(), stop));
+    let heart = Heart::of(pulse);
+    let told = Told { gate: core.gate(), stop, pings: heart.questions() };
+    let mut writing = tokio::spawn(write_all(write, outgoing, told));
+    let reading = read_all(core, read, limits, answered, &heart, ready);
+    let ended = tokio::select! {
+        ended = reading => ended,
+        // What is asked without anybody to answer must not be decided.
+        ended = &mut writing => ended.unwrap_or(Err(LinkFault::Unwritten)),
+        silent = heart.beat(limits.beat) => Err(silent),
+    };
+    writing.abort();
+    ended
+}
+
+async fn read_all(
+    core: Arc<Core>,
+    read: OwnedReadHalf,
+    limits: Limits,
+    answered: mpsc::Sender<Outgoing>,
+    heart: &Heart,
+    ready: oneshot::Sender<()>,
+) -> Result<(), LinkFault> {
     let mut read = FramedRead::new(read, frames(limits.max_body_bytes));
     let (room, mut under_way) = (Room::new(limits), UnderWay::default());
     let mut ready = Some(ready);
-    let ended = loop {
-        let frame = tokio::select! {
-            frame = read.next() => frame,
-            // What is asked without anybody to answer must not be decided.
-            ended = &mut writing => break ended.unwrap_or(Err(LinkFault::Unwritten)),
-        };
-        let Some(frame) = frame else { break Ok(()) };
+    while let Some(frame) = read.next().await {
         let frame = frame?;
         match FromFront::read(&frame)? {
             FromFront::Ready => {
+                heart.start();
                 // Nobody waits any more when the start was given up meanwhile.
                 let _was_awaited = ready.take().map(|ready| ready.send(()));
             }
             FromFront::Ask { id, presented, question } => match room.for_question(frame.len()) {
                 Some(held) => {
                     let (core, room) = (Arc::clone(&core), room.clone());
-                    let task = Task { core, room, answered: answered.clone(), held };
+                    let on_its_way = core.engine().on_its_way();
+                    let answered = answered.clone();
+                    let task = Task { core, room, answered, held, _on_its_way: on_its_way };
                     under_way.start(id, task, presented, question)?;
                 }
                 None => {
@@ -119,10 +153,10 @@ pub(crate) async fn serve(
                 }
             },
             FromFront::Cancel { id } => under_way.take_back(id),
+            FromFront::Pong(number) => heart.hear(number)?,
         }
-    };
-    writing.abort();
-    ended
+    }
+    Ok(())
 }
 
 struct Task {
@@ -130,6 +164,8 @@ struct Task {
     room: Room,
     answered: mpsc::Sender<Outgoing>,
     held: Held,
+    /// From here on, and not from when it is first run: those that came with it are not alone.
+    _on_its_way: OnItsWay,
 }
 
 impl Task {
@@ -205,29 +241,39 @@ fn take(kibibytes: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit
     Arc::clone(kibibytes).try_acquire_many_owned(kibibytes_wanted).ok()
 }
 
+/// What the front is told without having asked.
+struct Told {
+    gate: watch::Receiver<Vec<GateEntry>>,
+    stop: watch::Receiver<bool>,
+    pings: watch::Receiver<u64>,
+}
+
 async fn write_all(
     write: OwnedWriteHalf,
     mut outgoing: mpsc::Receiver<Outgoing>,
-    mut gate: watch::Receiver<Vec<GateEntry>>,
-    mut stop: watch::Receiver<bool>,
+    mut told: Told,
 ) -> Result<(), LinkFault> {
     let mut write = FramedWrite::new(write, answers());
     write.set_backpressure_boundary(COLLECTED_BYTES);
     let mut messages = Vec::with_capacity(AT_ONCE);
     loop {
-        let mut stops = false;
+        let (mut stops, mut ping) = (false, None);
         tokio::select! {
             count = outgoing.recv_many(&mut messages, AT_ONCE) => if count == 0 { return Ok(()) },
-            Ok(()) = gate.changed() => gate.mark_changed(),
-            Ok(()) = stop.changed() => stops = true,
+            Ok(()) = told.gate.changed() => told.gate.mark_changed(),
+            Ok(()) = told.stop.changed() => stops = true,
+            Ok(()) = told.pings.changed() => ping = Some(*told.pings.borrow_and_update()),
         }
         // Before any answer that was given under it.
-        if gate.has_changed().unwrap_or(false) {
-            let entries = gate.borrow_and_update().clone();
+        if told.gate.has_changed().unwrap_or(false) {
+            let entries = told.gate.borrow_and_update().clone();
             write.feed(encode(&FromCore::Gate(entries))?).await?;
         }
         for Outgoing { message, _held } in messages.drain(..) {
             write.feed(encode(&message)?).await?;
+        }
+        if let Some(number) = ping {
+            write.feed(encode(&FromCore::Ping(number))?).await?;
         }
         if stops {
             write.feed(encode(&FromCore::Stop)?).await?;

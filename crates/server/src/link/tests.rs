@@ -1,6 +1,8 @@
 //! A front that has been broken into, against a real core on a real home.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod pulse;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::codec::{LinkFault, decode, encode};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
-use super::{Limits, serve};
+use super::{Ends, Limits, Pulse, serve};
 use crate::admin::{Administrator, Past, Request};
 use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
@@ -24,7 +26,8 @@ use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
 use crate::metrics::Metrics;
 use crate::policy::{Credential, Fingerprint, Presented};
 
-const LIMITS: Limits = Limits { max_body_bytes: 1 << 20, questions: 4 };
+const LIMITS: Limits =
+    Limits { max_body_bytes: 1 << 20, questions: 4, beat: Duration::from_millis(20) };
 
 /// A publicly known interoperability key of the consensus specifications.
 const SECRET: &str = "0x25295f0d1d592a90b333e26e85149708208e9f8e8bc18f6c77bd62f8ad7a6866";
@@ -33,6 +36,7 @@ const KEY: &str = "0xa99a76ed7796f7be22d5b7e85deeb7c5677e88e511e0b337\
 
 /// A core, and the stream of a front that this test plays.
 struct Played {
+    pulse: Pulse,
     gate: Vec<GateEntry>,
     front: UnixStream,
     serving: JoinHandle<Result<(), LinkFault>>,
@@ -42,7 +46,8 @@ struct Played {
     _directory: TempDir,
 }
 
-fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
+/// A core on a new home with one validator's key.
+pub(crate) fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread) {
     let home = Home::at(directory.path().join("home"));
     let new = NewHome {
         network: "minimal".to_owned(),
@@ -73,8 +78,10 @@ fn play() -> Played {
     let (stop, stopped) = watch::channel(false);
     let (ready, _is_ready) = oneshot::channel();
     let gate = core.gate().borrow().clone();
-    let serving = tokio::spawn(serve(Arc::new(core), near, LIMITS, stopped, ready));
-    Played { gate, front, serving, ledger, stop, _thread: thread, _directory: directory }
+    let pulse = Pulse::default();
+    let ends = Ends { stop: stopped, ready, pulse: pulse.clone() };
+    let serving = tokio::spawn(serve(Arc::new(core), near, LIMITS, ends));
+    Played { pulse, gate, front, serving, ledger, stop, _thread: thread, _directory: directory }
 }
 
 fn ask(id: u64, question: Question) -> FromFront {

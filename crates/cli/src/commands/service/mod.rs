@@ -6,6 +6,7 @@
 //! may come to life.
 
 mod plan;
+mod program;
 mod state;
 
 use std::path::Path;
@@ -41,7 +42,7 @@ pub(super) fn below(root: &Path, path: &str) -> std::path::PathBuf {
 fn install(arguments: &ServiceChangeArguments) -> Done {
     let root = arguments.root.root.as_path();
     refuse_packaged(root, "apt-get upgrade")?;
-    let files = plan::files(&plan::program(root)?);
+    let files = plan::files(&program::to_start(root)?);
     carry_out(&plan::install(root, &files)?, arguments)?;
     if !arguments.yes {
         for file in &files {

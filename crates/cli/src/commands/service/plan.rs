@@ -9,19 +9,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::below;
+use super::{below, program};
 use crate::failure::Failure;
 
 const UNIT: &str = include_str!("../../../../../packaging/systemd/palisade.service");
 const SOCKET: &str = include_str!("../../../../../packaging/systemd/palisade.socket");
 const SYSUSERS: &str = include_str!("../../../../../packaging/systemd/palisade.sysusers");
 const TMPFILES: &str = include_str!("../../../../../packaging/systemd/palisade.tmpfiles");
-
-/// The program in the units as they are in the repository.
-const PACKAGED_PROGRAM: &str = "/usr/bin/palisade";
-
-/// What the service cannot see: its own view of these directories is empty.
-const HIDDEN: [&str; 4] = ["/home", "/root", "/run/user", "/tmp"];
 
 pub(super) const UNIT_PATH: &str = "/etc/systemd/system/palisade.service";
 const SOCKET_PATH: &str = "/etc/systemd/system/palisade.socket";
@@ -51,33 +45,12 @@ pub(super) enum Verb {
     Did,
 }
 
-/// The program that the service shall start: this one.
-pub(super) fn program(root: &Path) -> Result<String, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::io("cannot tell where this program is", &error))?;
-    if root != Path::new("/") {
-        // A tree for another machine: the program in it, or the place where it belongs.
-        let inside = program.strip_prefix(root).ok().and_then(Path::to_str);
-        return Ok(inside.map_or(PACKAGED_PROGRAM.to_owned(), |inside| format!("/{inside}")));
-    }
-    let hidden = HIDDEN.iter().find(|hidden| program.starts_with(hidden));
-    match (hidden, program.to_str()) {
-        (None, Some(path)) if !path.contains(char::is_whitespace) => Ok(path.to_owned()),
-        _ => Err(Failure::Usage(format!(
-            "the service could not start {}: its user sees nothing there. Install the program \
-             first: `install -m 755 {} /usr/local/bin/palisade`, and call that one",
-            program.display(),
-            program.display()
-        ))),
-    }
-}
-
 /// The files, for a program at this place.
-pub(super) fn files(program: &str) -> [File; 4] {
+pub(super) fn files(place: &str) -> [File; 4] {
     [
         File {
             path: UNIT_PATH,
-            text: UNIT.replace(PACKAGED_PROGRAM, program),
+            text: UNIT.replace(program::PACKAGED, place),
             reason: "the service: what it may do, when it is started again, how it is watched",
         },
         File {
@@ -123,7 +96,7 @@ pub(super) fn install(root: &Path, files: &[File]) -> Result<Vec<Action>, Failur
 /// The steps of a removal; none when nothing of ours is there.
 pub(super) fn uninstall(root: &Path) -> Result<Vec<Action>, Failure> {
     let mut actions = Vec::new();
-    for file in files(PACKAGED_PROGRAM) {
+    for file in files(program::PACKAGED) {
         let path = below(root, file.path);
         let Some(text) = read(&path)? else { continue };
         if text.lines().next() != file.text.lines().next() {
