@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::run_arguments::{FrontArguments, RunArguments, SecureCommand};
-use crate::session_arguments::{GenerateArguments, ProveArguments};
+use crate::session_arguments::{FloorArguments, GenerateArguments, ProveArguments};
 
 const PAST_HELP: &str = "\
 One of three words says what is known of the keys' past:
@@ -164,29 +164,6 @@ pub(crate) enum KeysCommand {
     Floor(FloorArguments),
 }
 
-#[derive(Args)]
-#[command(after_help = "\
-A key of type gran, beef or para that was imported with --from-now signs nothing until this is
-said: no clock tells which rounds or blocks it voted on. Ask a node of the chain
-(grandpa_roundState) and add a margin, or name the next set. A record never becomes weaker.
-
-Example:
-  palisade keys floor 0x88dc… --set-id 1200 --number 0")]
-pub(crate) struct FloorArguments {
-    /// The public key, hex
-    #[arg(value_name = "PUBKEY")]
-    pub(crate) public_key: String,
-
-    /// The authority set (para: the session); everything in earlier ones counts as signed
-    #[arg(long, value_name = "SET")]
-    pub(crate) set_id: u64,
-
-    /// The round (gran) or block (beef) up to which everything in that set counts as signed; 0 for
-    /// para
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) number: u64,
-}
-
 #[derive(Subcommand)]
 pub(crate) enum ChainCommand {
     /// Add a Substrate chain that this home signs for
@@ -264,6 +241,10 @@ pub(crate) struct ImportArguments {
     #[command(flatten)]
     pub(crate) past: PastArguments,
 
+    /// Take a --history of session keys also if it says that they signed where no chain is yet
+    #[arg(long)]
+    pub(crate) accept_far_ahead: bool,
+
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -290,6 +271,10 @@ pub(crate) struct ImportRawArguments {
 
     #[command(flatten)]
     pub(crate) past: PastArguments,
+
+    /// Take a --history of session keys also if it says that they signed where no chain is yet
+    #[arg(long)]
+    pub(crate) accept_far_ahead: bool,
 
     /// Print JSON
     #[arg(long)]

@@ -1,8 +1,9 @@
 //! The command line's shape for the session keys of Substrate chains.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 const GENERATE_HELP: &str = "\
 The keys are random, are sealed in the home before anything is printed, and have signed nothing
@@ -21,7 +22,10 @@ asgn should stay with the node: the guard makes no assignments.
 Examples:
   palisade keys generate --chain substrate:polkadot --keys gran,babe,para,asgn,audi,beef \\
       --owner 15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5 --call-index 9.0
-  palisade keys generate --chain substrate:mini --keys aura:ed25519,gran --json";
+  palisade keys generate --chain substrate:mini --keys aura:ed25519,gran --json
+  curl -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"state_getMetadata\"}' \\
+      -H 'content-type: application/json' http://127.0.0.1:9944 > metadata.json
+  palisade keys generate --chain substrate:mini --owner 5Grwva… --metadata metadata.json";
 
 const PROVE_HELP: &str = "\
 Prints for keys that are here what `keys generate` prints for new ones: after an import, for another
@@ -45,6 +49,12 @@ pub(crate) struct AnnouncementArguments {
     #[arg(long, value_name = "PALLET.CALL")]
     pub(crate) call_index: Option<CallIndex>,
 
+    /// Take index, types and order from the runtime's metadata: SCALE, its digits, or the answer of
+    /// state_getMetadata
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "call_index")]
+    pub(crate) metadata: Option<PathBuf>,
+
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -54,8 +64,10 @@ pub(crate) struct AnnouncementArguments {
 #[command(after_help = GENERATE_HELP)]
 pub(crate) struct GenerateArguments {
     /// The key types, in the runtime's order: babe, aura:ed25519; TYPE=PUBKEY or
-    /// TYPE=PUBKEY:PROOF for a key that is not in the guard
-    #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
+    /// TYPE=PUBKEY:PROOF for a key that is not in the guard; with --metadata, all of the runtime's
+    /// if none is named
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    #[arg(required_unless_present = "metadata")]
     pub(crate) keys: Vec<KeyArgument>,
 
     #[command(flatten)]
@@ -71,6 +83,33 @@ pub(crate) struct ProveArguments {
     /// Keys of this home; TYPE=PUBKEY:PROOF for one that is not in the guard
     #[arg(required = true, value_name = "TYPE=PUBKEY")]
     pub(crate) keys: Vec<KeyArgument>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+A key of type gran, beef or para that was imported with --from-now signs nothing until this is
+said: no clock tells which rounds or blocks it voted on. Ask a node of the chain
+(grandpa_roundState) and add a margin, or name the next set. A record never becomes weaker.
+
+Example:
+  palisade keys floor 0x88dc… --set-id 1200 --number 0")]
+pub(crate) struct FloorArguments {
+    /// The public key, hex
+    #[arg(value_name = "PUBKEY")]
+    pub(crate) public_key: String,
+
+    /// The authority set (para: the session); everything in earlier ones counts as signed
+    #[arg(long, value_name = "SET")]
+    pub(crate) set_id: u64,
+
+    /// The round (gran) or block (beef) up to which everything in that set counts as signed; 0 for
+    /// para
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) number: u64,
+
+    /// The place is right, although no chain is there yet; the key signs nothing before it
+    #[arg(long)]
+    pub(crate) accept_far_ahead: bool,
 }
 
 /// Where a call stands in the runtime: the pallet's index and the call's in it.

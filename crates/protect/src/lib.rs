@@ -28,6 +28,7 @@ extern crate alloc;
 mod codec;
 mod intent;
 pub mod journal;
+mod key_type;
 mod message;
 mod permit;
 mod record;
@@ -37,12 +38,15 @@ mod statement;
 mod substrate;
 
 pub use intent::{Digest, Duty, Epoch, Intent, KeyId, Slot};
+pub use key_type::KeyType;
 pub use message::{BabeVrf, Message};
 pub use permit::{Changes, Denied, Ledger, Permit, authorise};
 pub use record::{Attestation, Bound, EthereumRecord, Proposal, Record, RecordError, StopLine};
 pub use refusal::{Evidence, Refusal, RefusalKind};
 pub use rules::{PROTECTION_IS_ON, decide, decide_with_stance};
-pub use statement::{REMEMBERED_SESSIONS, Stance, Statement, Subject};
+pub use statement::{
+    MAX_CANDIDATES_A_SESSION, OpenSessions, REMEMBERED_SESSIONS, Stance, Statement, Subject,
+};
 pub use substrate::{
-    BeefyVote, GrandpaStage, GrandpaVote, KeyType, Seal, SubstrateHistory, SubstrateRecord,
+    BeefyVote, GrandpaStage, GrandpaVote, Seal, SubstrateHistory, SubstrateRecord,
 };

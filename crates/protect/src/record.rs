@@ -111,10 +111,32 @@ impl Record {
     pub fn session_floor(&self) -> Option<u32> {
         match self {
             Self::Substrate(SubstrateRecord {
-                history: SubstrateHistory::Statements(floor),
+                history: SubstrateHistory::Statements(Some(open)),
                 ..
-            }) => *floor,
+            }) => Some(open.floor),
             _ => None,
+        }
+    }
+
+    /// Whether a ledger may hold this record where the journal gives `replayed`: the two are equal,
+    /// or candidates were counted too few, as by a program that did not count them yet.
+    #[must_use]
+    pub fn follows_from(&self, replayed: &Self) -> bool {
+        let (Self::Substrate(ours), Self::Substrate(theirs)) = (self, replayed) else {
+            return self == replayed;
+        };
+        match (ours.history, theirs.history) {
+            (
+                SubstrateHistory::Statements(Some(stored)),
+                SubstrateHistory::Statements(Some(all)),
+            ) => {
+                let history = SubstrateHistory::Statements(Some(all));
+                let counted = || stored.candidates.iter().zip(all.candidates);
+                SubstrateRecord { history, ..*ours } == *theirs
+                    && stored.floor == all.floor
+                    && counted().all(|(stored, all)| *stored <= all)
+            }
+            _ => self == replayed,
         }
     }
 

@@ -54,11 +54,13 @@ pub enum RefusalKind {
     SessionBehind,
     /// What was said of the candidate before was not looked up; a guard never answers this.
     StanceUnknown,
+    /// The key spoke about as many candidates of this session as it may.
+    TooManyCandidates,
 }
 
 impl RefusalKind {
     /// Every kind, in the order of its byte in the journal.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::DoubleProposal,
         Self::ProposalBehind,
         Self::DoubleVote,
@@ -81,6 +83,7 @@ impl RefusalKind {
         Self::DoubleBacking,
         Self::SessionBehind,
         Self::StanceUnknown,
+        Self::TooManyCandidates,
     ];
 
     /// The stable kebab-case name.
@@ -109,6 +112,7 @@ impl RefusalKind {
             Self::DoubleBacking => "double-backing",
             Self::SessionBehind => "session-behind",
             Self::StanceUnknown => "stance-unknown",
+            Self::TooManyCandidates => "too-many-candidates",
         }
     }
 
@@ -140,6 +144,7 @@ impl RefusalKind {
             }
             Self::SessionBehind => "the session is before those that this guard remembers",
             Self::StanceUnknown => "what was said of the candidate before was not looked up",
+            Self::TooManyCandidates => "the key spoke about too many candidates of this session",
         }
     }
 
@@ -171,6 +176,13 @@ pub enum Evidence {
     Stance(Stance),
     /// The first session that the key may still speak about.
     SessionFloor(u32),
+    /// How many candidates of this session the key spoke about.
+    Candidates {
+        /// The session.
+        session: u32,
+        /// The number.
+        candidates: u32,
+    },
     /// The operator's line.
     StopLine(Bound),
     /// The request forbids itself.

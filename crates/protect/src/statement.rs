@@ -13,6 +13,57 @@ use crate::Digest;
 /// Kusama).
 pub const REMEMBERED_SESSIONS: u32 = 6;
 
+/// The most candidates of one session that a key may speak about. Whoever backs or approves one
+/// executes it; this many would be one every 55 milliseconds for the four hours of a session of
+/// Polkadot, whose hundred cores make fewer, all validators together. So an honest key stays far
+/// below, and one that is misused fills 200 MB of the ledger at most.
+pub const MAX_CANDIDATES_A_SESSION: u32 = 1 << 18;
+
+/// The newest session, and those before it that are remembered.
+pub(crate) const OPEN_SESSIONS: usize = 1 + REMEMBERED_SESSIONS as usize;
+
+/// The sessions that a key may still speak about, and how much it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenSessions {
+    /// The first of them.
+    pub floor: u32,
+    /// How many candidates the key spoke about in the first, the next, and so on.
+    pub candidates: [u32; OPEN_SESSIONS],
+}
+
+impl OpenSessions {
+    /// From `floor` on; nothing was said yet.
+    #[must_use]
+    pub fn from_floor(floor: u32) -> Self {
+        Self { floor, candidates: [0; OPEN_SESSIONS] }
+    }
+
+    /// The same without the sessions before `floor`, unless it is lower.
+    pub(crate) fn risen_to(self, floor: u32) -> Self {
+        let Some(gone) = floor.checked_sub(self.floor) else { return self };
+        let gone = usize::try_from(gone).unwrap_or(usize::MAX);
+        let mut risen = Self::from_floor(floor);
+        let left = self.candidates.iter().skip(gone);
+        risen.candidates.iter_mut().zip(left).for_each(|(count, left)| *count = *left);
+        risen
+    }
+
+    /// The count of a session that is open.
+    pub(crate) fn count_mut(&mut self, session: u32) -> Option<&mut u32> {
+        let place = session.checked_sub(self.floor)?;
+        self.candidates.get_mut(usize::try_from(place).ok()?)
+    }
+
+    /// Of each session the higher count, from the higher floor on.
+    pub(crate) fn merge_stricter(self, other: Self) -> Self {
+        let floor = self.floor.max(other.floor);
+        let mut merged = self.risen_to(floor);
+        let theirs = other.risen_to(floor).candidates;
+        merged.candidates.iter_mut().zip(theirs).for_each(|(ours, its)| *ours = its.max(*ours));
+        merged
+    }
+}
+
 /// What a statement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {

@@ -9,42 +9,10 @@ use core::fmt;
 
 use crate::codec::Reader;
 use crate::record::{RecordError, merge};
-use crate::statement::REMEMBERED_SESSIONS;
-use crate::{Digest, Slot};
+use crate::statement::{OPEN_SESSIONS, OpenSessions, REMEMBERED_SESSIONS};
+use crate::{Digest, KeyType, Slot};
 
 const AWAITS_FLOOR: u8 = 1;
-
-/// The four bytes that name what a session key is for (`sp_core::crypto::KeyTypeId`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyType(pub [u8; 4]);
-
-impl KeyType {
-    /// BABE block production, sr25519.
-    pub const BABE: Self = Self(*b"babe");
-    /// Aura block production, sr25519 or ed25519.
-    pub const AURA: Self = Self(*b"aura");
-    /// GRANDPA finality, ed25519.
-    pub const GRANDPA: Self = Self(*b"gran");
-    /// BEEFY bridge finality, ECDSA on secp256k1.
-    pub const BEEFY: Self = Self(*b"beef");
-    /// Authority discovery, sr25519.
-    pub const AUTHORITY_DISCOVERY: Self = Self(*b"audi");
-    /// What a relay chain's validator says of parachains, sr25519.
-    pub const PARACHAIN: Self = Self(*b"para");
-    /// The assignments of approval checking, sr25519. Only its ownership is proven.
-    pub const ASSIGNMENT: Self = Self(*b"asgn");
-
-    /// Every key type that there are rules for.
-    pub const ALL: [Self; 7] = [
-        Self::BABE,
-        Self::AURA,
-        Self::GRANDPA,
-        Self::BEEFY,
-        Self::AUTHORITY_DISCOVERY,
-        Self::PARACHAIN,
-        Self::ASSIGNMENT,
-    ];
-}
 
 /// The step of a GRANDPA round that a vote belongs to (`finality_grandpa::Message`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,9 +78,9 @@ pub enum SubstrateHistory {
     Grandpa([Option<GrandpaVote>; 3]),
     /// BEEFY.
     Beefy(Option<BeefyVote>),
-    /// Statements on parachains: the first session that the key may still speak about. What it said
-    /// since is kept beside the record ([`Stance`](crate::Stance)).
-    Statements(Option<u32>),
+    /// Statements on parachains: the sessions that the key may still speak about. What it said in
+    /// them is kept beside the record ([`Stance`](crate::Stance)).
+    Statements(Option<OpenSessions>),
     /// Nothing that such a key signs is slashable.
     Unslashable,
 }
@@ -163,7 +131,7 @@ impl SubstrateRecord {
             SubstrateHistory::Seals(seal) => seal.is_some(),
             SubstrateHistory::Grandpa(votes) => votes.iter().any(Option::is_some),
             SubstrateHistory::Beefy(vote) => vote.is_some(),
-            SubstrateHistory::Statements(floor) => floor.is_some(),
+            SubstrateHistory::Statements(open) => open.is_some(),
             SubstrateHistory::Unslashable => false,
         };
         signed || self.awaits_floor
@@ -174,9 +142,11 @@ impl SubstrateRecord {
     /// same everywhere.
     #[must_use]
     pub fn without_stances(self) -> Self {
-        let SubstrateHistory::Statements(Some(floor)) = self.history else { return self };
+        let SubstrateHistory::Statements(Some(open)) = self.history else { return self };
+        let floor = open.floor;
         let next = floor.checked_add(REMEMBERED_SESSIONS).and_then(|newest| newest.checked_add(1));
-        let history = SubstrateHistory::Statements(Some(next.unwrap_or(floor)));
+        let open = OpenSessions::from_floor(next.unwrap_or(floor));
+        let history = SubstrateHistory::Statements(Some(open));
         // Behind the last session there is none: the operator has to say.
         Self { history, awaits_floor: self.awaits_floor || next.is_none(), ..self }
     }
@@ -206,10 +176,7 @@ impl SubstrateRecord {
             SubstrateHistory::Beefy(vote) => {
                 put_place(out, vote.map(|vote| ([vote.set_id, vote.block], vote.digest)), 2);
             }
-            SubstrateHistory::Statements(floor) => {
-                out.push(u8::from(floor.is_some()));
-                out.extend(floor.iter().flat_map(|floor| floor.to_le_bytes()));
-            }
+            SubstrateHistory::Statements(open) => put_sessions(out, *open),
             SubstrateHistory::Unslashable => {}
         }
     }
@@ -223,32 +190,29 @@ impl SubstrateRecord {
             _ => return Err(RecordError::Malformed),
         };
         let empty = SubstrateHistory::empty(key_type).ok_or(RecordError::Malformed)?;
-        let history =
-            match empty {
-                SubstrateHistory::Seals(_) => {
-                    let place = read_place(reader, 1)?;
-                    let seal = |([slot, _], pre_hash): Place| Seal { slot: Slot(slot), pre_hash };
-                    SubstrateHistory::Seals(place.map(seal))
+        let history = match empty {
+            SubstrateHistory::Seals(_) => {
+                let place = read_place(reader, 1)?;
+                let seal = |([slot, _], pre_hash): Place| Seal { slot: Slot(slot), pre_hash };
+                SubstrateHistory::Seals(place.map(seal))
+            }
+            SubstrateHistory::Grandpa(mut votes) => {
+                for vote in &mut votes {
+                    *vote = read_place(reader, 2)?.map(|([set_id, round], digest)| GrandpaVote {
+                        set_id,
+                        round,
+                        digest,
+                    });
                 }
-                SubstrateHistory::Grandpa(mut votes) => {
-                    for vote in &mut votes {
-                        *vote = read_place(reader, 2)?
-                            .map(|([set_id, round], digest)| GrandpaVote { set_id, round, digest });
-                    }
-                    SubstrateHistory::Grandpa(votes)
-                }
-                SubstrateHistory::Beefy(_) => {
-                    let vote =
-                        |([set_id, block], digest): Place| BeefyVote { set_id, block, digest };
-                    SubstrateHistory::Beefy(read_place(reader, 2)?.map(vote))
-                }
-                SubstrateHistory::Statements(_) => match reader.byte()? {
-                    0 => empty,
-                    1 => SubstrateHistory::Statements(Some(reader.u32()?)),
-                    _ => return Err(RecordError::Malformed),
-                },
-                SubstrateHistory::Unslashable => empty,
-            };
+                SubstrateHistory::Grandpa(votes)
+            }
+            SubstrateHistory::Beefy(_) => {
+                let vote = |([set_id, block], digest): Place| BeefyVote { set_id, block, digest };
+                SubstrateHistory::Beefy(read_place(reader, 2)?.map(vote))
+            }
+            SubstrateHistory::Statements(_) => SubstrateHistory::Statements(read_sessions(reader)?),
+            SubstrateHistory::Unslashable => empty,
+        };
         let unslashable = history == SubstrateHistory::Unslashable;
         if awaits_floor && (unslashable || matches!(history, SubstrateHistory::Seals(_))) {
             return Err(RecordError::Malformed);
@@ -282,7 +246,7 @@ impl SubstrateHistory {
                 Self::Beefy(merge(ours, theirs, BeefyVote::merge_stricter))
             }
             (Self::Statements(ours), Self::Statements(theirs)) => {
-                Self::Statements(merge(ours, theirs, u32::max))
+                Self::Statements(merge(ours, theirs, OpenSessions::merge_stricter))
             }
             (Self::Unslashable, Self::Unslashable) => Self::Unslashable,
             _ => return Err(RecordError::OfAnotherChain),
@@ -371,16 +335,33 @@ fn read_place(reader: &mut Reader<'_>, numbers: usize) -> Result<Option<Place>, 
     }
 }
 
-impl fmt::Display for KeyType {
-    /// The four letters; bytes that are no printable letter are escaped.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(f)
+/// One flag byte (0 nothing, 1 the floor, 2 floor and counts, of which one is not zero).
+fn put_sessions(out: &mut Vec<u8>, open: Option<OpenSessions>) {
+    let Some(OpenSessions { floor, candidates }) = open else { return out.push(0) };
+    let is_counted = candidates != [0; OPEN_SESSIONS];
+    out.push(if is_counted { 2 } else { 1 });
+    out.extend(floor.to_le_bytes());
+    if is_counted {
+        out.extend(candidates.iter().flat_map(|count| count.to_le_bytes()));
     }
 }
 
-impl fmt::Debug for KeyType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+fn read_sessions(reader: &mut Reader<'_>) -> Result<Option<OpenSessions>, RecordError> {
+    let flag = reader.byte()?;
+    if flag == 0 {
+        return Ok(None);
+    }
+    let mut open = OpenSessions::from_floor(reader.u32()?);
+    if flag == 2 {
+        for count in &mut open.candidates {
+            *count = reader.u32()?;
+        }
+    }
+    let is_counted = open.candidates != [0; OPEN_SESSIONS];
+    if is_counted == (flag == 2) && flag <= 2 {
+        Ok(Some(open))
+    } else {
+        Err(RecordError::Malformed)
     }
 }
 

@@ -43,6 +43,7 @@ const FROZEN: &str = "\
 19 double-backing: the candidate is already backed, by the other kind of statement
 20 session-behind: the session is before those that this guard remembers
 21 stance-unknown: what was said of the candidate before was not looked up
+22 too-many-candidates: the key spoke about too many candidates of this session
 ";
 
 #[test]

@@ -25,9 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{Random, RecordingLedger, digest, key};
 use palisade_protect::journal::{Entry, Event, GENESIS, Replay, ReplayError, chain};
 use palisade_protect::{
-    Denied, Duty, Evidence, Intent, KeyId, KeyType, REMEMBERED_SESSIONS, Record, Refusal,
-    RefusalKind, Stance, Statement, Subject, SubstrateHistory, SubstrateRecord, authorise, decide,
-    decide_with_stance,
+    Denied, Duty, Evidence, Intent, KeyId, KeyType, OpenSessions, REMEMBERED_SESSIONS, Record,
+    Refusal, RefusalKind, Stance, Statement, Subject, SubstrateHistory, SubstrateRecord, authorise,
+    decide, decide_with_stance,
 };
 
 const HISTORIES: u64 = 40_000;
@@ -246,7 +246,7 @@ fn one_statement_cannot_use_up_the_future_of_a_key() {
     ask(&mut ledger, about(100 + (1 << 14), 1, Statement::Seconded)).unwrap();
     // Nothing overflows at the end of all sessions either.
     let last = SubstrateRecord {
-        history: SubstrateHistory::Statements(Some(u32::MAX)),
+        history: SubstrateHistory::Statements(Some(OpenSessions::from_floor(u32::MAX))),
         ..SubstrateRecord::fresh(digest(0xcc), KeyType::PARACHAIN).unwrap()
     };
     let asked = about(u32::MAX, 1, Statement::Valid);
@@ -373,7 +373,7 @@ fn a_record_without_its_stances_starts_behind_all_that_was_said() {
     let seal = SubstrateRecord::fresh(digest(1), KeyType::BABE).unwrap();
     assert_eq!(seal.without_stances(), seal);
     let last = SubstrateRecord {
-        history: SubstrateHistory::Statements(Some(u32::MAX - 6)),
+        history: SubstrateHistory::Statements(Some(OpenSessions::from_floor(u32::MAX - 6))),
         ..SubstrateRecord::fresh(digest(0xcc), KeyType::PARACHAIN).unwrap()
     };
     assert!(last.without_stances().awaits_floor);

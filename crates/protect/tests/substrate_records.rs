@@ -5,6 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     missing_docs,
     reason = "tests fail by panicking"
 )]
@@ -13,8 +14,8 @@ mod common;
 
 use common::digest;
 use palisade_protect::{
-    BeefyVote, GrandpaVote, KeyType, Record, RecordError, Seal, Slot, SubstrateHistory,
-    SubstrateRecord,
+    BeefyVote, GrandpaVote, KeyType, OpenSessions, Record, RecordError, Seal, Slot,
+    SubstrateHistory, SubstrateRecord,
 };
 
 const TYPES: [KeyType; 5] =
@@ -36,7 +37,9 @@ fn full(key_type: KeyType) -> SubstrateRecord {
             block: 6,
             digest: Some(digest(0xbb)),
         })),
-        KeyType::PARACHAIN => SubstrateHistory::Statements(Some(0x0102_0304)),
+        KeyType::PARACHAIN => {
+            SubstrateHistory::Statements(Some(OpenSessions::from_floor(0x0102_0304)))
+        }
         _ => SubstrateHistory::Seals(Some(Seal { slot: Slot(7), pre_hash: Some(digest(0xdd)) })),
     };
     SubstrateRecord { history, ..session(key_type) }
@@ -110,4 +113,71 @@ fn a_damaged_record_is_no_record() {
     let mut waiting_seal = Record::Substrate(full(KeyType::BABE)).encode();
     waiting_seal[38] = 1;
     assert_eq!(Record::decode(&waiting_seal), Err(RecordError::Malformed));
+}
+
+/// As for every record: one encoding.
+#[test]
+fn counts_of_candidates_are_kept_where_there_are_some() {
+    let with = |candidates| {
+        let history = SubstrateHistory::Statements(Some(OpenSessions { floor: 9, candidates }));
+        Record::Substrate(SubstrateRecord { history, ..session(KeyType::PARACHAIN) })
+    };
+    let counted = with([1, 0, 0, 0, 0, 0, 0x0403_0201]);
+    let bytes = counted.encode();
+    let counts = format!("01000000{}01020304", "00".repeat(20));
+    assert!(hex::encode(&bytes).ends_with(&format!("0209000000{counts}")));
+    assert_eq!(Record::decode(&bytes), Ok(counted));
+    for end in 0..bytes.len() {
+        assert!(Record::decode(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    let uncounted = with([0; 7]).encode();
+    assert!(hex::encode(&uncounted).ends_with("0109000000"));
+    let mut zeros = uncounted.clone();
+    zeros[39] = 2;
+    zeros.extend([0; 28]);
+    assert_eq!(Record::decode(&zeros), Err(RecordError::Malformed));
+    // The higher count of each session stands for both.
+    let later = SubstrateHistory::Statements(Some(OpenSessions {
+        floor: 11,
+        candidates: [4, 0, 0, 0, 5, 0, 6],
+    }));
+    let later =
+        Record::Substrate(SubstrateRecord { history: later, ..session(KeyType::PARACHAIN) });
+    let merged = with([9, 8, 7, 6, 5, 4, 3]).merge_stricter(later).unwrap();
+    let expected = SubstrateHistory::Statements(Some(OpenSessions {
+        floor: 11,
+        candidates: [7, 6, 5, 4, 5, 0, 6],
+    }));
+    let Record::Substrate(merged) = merged else { panic!("not a session key") };
+    assert_eq!(merged.history, expected);
+}
+
+/// What is on disk may have been counted by a program that did not count.
+#[test]
+fn a_record_with_fewer_candidates_follows_and_no_other_difference_does() {
+    let of = |floor, candidates| {
+        let history = SubstrateHistory::Statements(Some(OpenSessions { floor, candidates }));
+        SubstrateRecord { history, ..session(KeyType::PARACHAIN) }
+    };
+    let replayed = Record::Substrate(of(9, [3; 7]));
+    for fewer in [of(9, [3; 7]), of(9, [0; 7]), of(9, [3, 3, 3, 2, 3, 3, 3])] {
+        assert!(Record::Substrate(fewer).follows_from(&replayed));
+    }
+    let others = [
+        of(9, [3, 3, 3, 4, 3, 3, 3]),
+        of(8, [3; 7]),
+        of(10, [0; 7]),
+        session(KeyType::PARACHAIN),
+        SubstrateRecord { awaits_floor: true, ..of(9, [3; 7]) },
+        SubstrateRecord { chain: digest(0xcd), ..of(9, [3; 7]) },
+    ];
+    for other in others {
+        assert!(!Record::Substrate(other).follows_from(&replayed), "{other:?}");
+    }
+    for key_type in TYPES {
+        let record = Record::Substrate(full(key_type));
+        assert!(record.follows_from(&record));
+        assert!(!record.follows_from(&Record::Substrate(session(key_type))));
+        assert!(!record.follows_from(&Record::fresh_ethereum()));
+    }
 }

@@ -18,7 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::admin::MeasureRow;
-use crate::engine::{Denial, Outcome};
+use crate::engine::{Denial, Held, Outcome};
 
 /// Upper bounds of the latency buckets, in seconds.
 pub const LATENCY_BUCKETS: [f64; 14] =
@@ -56,6 +56,8 @@ pub struct Metrics {
     keys: Gauge,
     ready: Gauge,
     certificates: Family<CertificateLabel, Gauge>,
+    announced_headers: Gauge,
+    announced_body: Gauge,
     ledger_queue: Gauge,
     commits: Counter<u64, AtomicU64>,
     commit_seconds: Counter<f64, AtomicU64>,
@@ -86,6 +88,8 @@ impl Metrics {
             keys: Gauge::default(),
             ready: Gauge::default(),
             certificates: Family::default(),
+            announced_headers: Gauge::default(),
+            announced_body: Gauge::default(),
             ledger_queue: Gauge::default(),
             commits: Counter::default(),
             commit_seconds: Counter::default(),
@@ -129,6 +133,17 @@ impl Metrics {
             "When the certificates of the signing listener expire, in Unix time",
             Unit::Seconds,
             self.certificates.clone(),
+        );
+        registry.register(
+            "announced_headers",
+            "Announced headers of session keys that are kept for their seal",
+            self.announced_headers.clone(),
+        );
+        registry.register_with_unit(
+            "announced_body",
+            "Extrinsics, storage proofs and parents that are kept with them",
+            Unit::Bytes,
+            self.announced_body.clone(),
         );
         registry.register(
             "ledger_queue_depth",
@@ -176,6 +191,12 @@ impl Metrics {
         self.commit_seconds
             .inner()
             .store(ledger.commit_time.as_secs_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// What is held of announced blocks.
+    pub fn observe_announced(&self, held: Held) {
+        self.announced_headers.set(i64::try_from(held.headers).unwrap_or(i64::MAX));
+        self.announced_body.set(i64::try_from(held.body_bytes).unwrap_or(i64::MAX));
     }
 
     /// When a certificate of the signing listener expires.

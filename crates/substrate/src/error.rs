@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use palisade_protect::Slot;
+use palisade_protect::{Digest, Slot};
 
 /// A payload that is not what its method takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,24 @@ pub enum PayloadError {
         asked: Slot,
         /// The present slot by this guard's clock.
         present: Slot,
+    },
+    /// The extrinsics are not those of the header.
+    OtherExtrinsics {
+        /// The root in the header.
+        in_header: Digest,
+        /// The root of what was given.
+        given: Digest,
+    },
+    /// The parent's header is not that of the block's parent.
+    OtherParent {
+        /// The hash that the header names.
+        in_header: Digest,
+        /// The block's number.
+        block: u64,
+        /// The hash of what was given.
+        given: Digest,
+        /// The number in it.
+        given_block: u64,
     },
     /// The operator does not let a validator say that it is there.
     AddressNotAllowed {
@@ -58,6 +76,8 @@ impl PayloadError {
             Self::TooLong { .. } => "payload-too-long",
             Self::Malformed { .. } => "malformed-payload",
             Self::SlotNotNear { .. } => "slot-not-near-now",
+            Self::OtherExtrinsics { .. } => "extrinsics-of-another-block",
+            Self::OtherParent { .. } => "parent-of-another-block",
             Self::AddressNotAllowed { .. } => "address-not-allowed",
             Self::PeerNotAllowed { .. } => "peer-not-allowed",
             Self::TimeNotNear { .. } => "time-not-near-now",
@@ -70,6 +90,8 @@ impl PayloadError {
         match self {
             Self::TooLong { .. } | Self::Malformed { .. } => false,
             Self::SlotNotNear { .. }
+            | Self::OtherExtrinsics { .. }
+            | Self::OtherParent { .. }
             | Self::AddressNotAllowed { .. }
             | Self::PeerNotAllowed { .. }
             | Self::TimeNotNear { .. } => true,
@@ -96,6 +118,17 @@ impl fmt::Display for PayloadError {
                 f,
                 "slot {asked} is not near the present slot {present}; check the clocks of the \
                  node and of the guard, and the slot duration of the chain"
+            ),
+            Self::OtherExtrinsics { in_header, given } => write!(
+                f,
+                "refused: the extrinsics have the root {given}, and the header's is {in_header}; \
+                 the node announced parts of two blocks, look at who asks"
+            ),
+            Self::OtherParent { in_header, block, given, given_block } => write!(
+                f,
+                "refused: the header of block {block} names the parent {in_header}, and the \
+                 parent given is block {given_block} with hash {given}; the node announced parts \
+                 of two blocks, look at who asks"
             ),
             Self::AddressNotAllowed { address } => write!(
                 f,

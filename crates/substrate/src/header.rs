@@ -6,11 +6,10 @@
 //! Invariants: exactly one pre-runtime digest, of BABE or of Aura, in the exact length of its kind;
 //! no seal; the header ends where its bytes end.
 
-use blake2::digest::Digest as _;
-use blake2::digest::consts::U32;
 use palisade_protect::{Digest, Duty, Intent, Message, Slot};
 use parity_scale_codec::{Compact, Decode};
 
+use crate::trie::blake2_256;
 use crate::{BlockNumberBits, Chain, Judged, PayloadError};
 
 const WHAT: &str = "block header";
@@ -45,6 +44,16 @@ pub struct Announcement {
     pub number: u64,
     /// The hash of its parent.
     pub parent_hash: Digest,
+    /// The root of its extrinsics.
+    pub extrinsics_root: Digest,
+}
+
+/// A header, sealed or not.
+pub(crate) struct Header {
+    pub(crate) parent_hash: Digest,
+    pub(crate) number: u64,
+    pub(crate) extrinsics_root: Digest,
+    items: Vec<DigestItem>,
 }
 
 /// `sp_runtime::generic::DigestItem`.
@@ -68,25 +77,43 @@ enum DigestItem {
 /// # Errors
 /// [`PayloadError`] when it is not exactly one of this chain's form.
 pub fn announcement(header: &[u8], chain: &Chain) -> Result<Announcement, PayloadError> {
+    let Header { parent_hash, number, extrinsics_root, items } = read(WHAT, header, chain)?;
+    let (engine, slot, authority_index) = claim(items)?;
+    let pre_hash = Digest(blake2_256(header));
+    Ok(Announcement {
+        pre_hash,
+        engine,
+        slot,
+        authority_index,
+        number,
+        parent_hash,
+        extrinsics_root,
+    })
+}
+
+/// Reads a header that is sealed or not.
+pub(crate) fn read(
+    what: &'static str,
+    header: &[u8],
+    chain: &Chain,
+) -> Result<Header, PayloadError> {
     if MAX_BYTES < header.len() {
-        return Err(PayloadError::TooLong { what: WHAT, most: MAX_BYTES });
+        return Err(PayloadError::TooLong { what, most: MAX_BYTES });
     }
-    let cut = |_| PayloadError::malformed(WHAT, "it does not decode as SCALE");
+    let cut = |_| PayloadError::malformed(what, "it does not decode as SCALE");
     let mut rest = header;
-    let parent_hash = <[u8; 32]>::decode(&mut rest).map_err(cut)?;
+    let parent_hash = Digest(<[u8; 32]>::decode(&mut rest).map_err(cut)?);
     let number = match chain.block_number {
         BlockNumberBits::U32 => Compact::<u32>::decode(&mut rest).map_err(cut)?.0.into(),
         BlockNumberBits::U64 => Compact::<u64>::decode(&mut rest).map_err(cut)?.0,
     };
-    <[u8; 64]>::decode(&mut rest).map_err(cut)?;
+    let _state_root = <[u8; 32]>::decode(&mut rest).map_err(cut)?;
+    let extrinsics_root = Digest(<[u8; 32]>::decode(&mut rest).map_err(cut)?);
     let items = Vec::<DigestItem>::decode(&mut rest).map_err(cut)?;
     if !rest.is_empty() {
-        return Err(PayloadError::malformed(WHAT, "bytes are left over behind it"));
+        return Err(PayloadError::malformed(what, "bytes are left over behind it"));
     }
-    let (engine, slot, authority_index) = claim(items)?;
-    let pre_hash = Digest(blake2::Blake2b::<U32>::digest(header).into());
-    let parent_hash = Digest(parent_hash);
-    Ok(Announcement { pre_hash, engine, slot, authority_index, number, parent_hash })
+    Ok(Header { parent_hash, number, extrinsics_root, items })
 }
 
 fn claim(items: Vec<DigestItem>) -> Result<(Engine, Slot, Option<u32>), PayloadError> {

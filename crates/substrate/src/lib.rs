@@ -2,11 +2,13 @@
 //! the [`Message`](palisade_protect::Message) that a signature covers.
 //!
 //! - [`announcement`] reads an unsealed header; [`Announcement::seal`] is the duty to seal it.
+//! - [`BlockBody`] is what came with it: extrinsics, storage proof and parent, checked.
 //! - [`grandpa_vote`], [`beefy_commitment`], [`babe_vrf`], [`ownership`] are the other duties.
 //! - [`para_statement`] is what a validator says of parachains.
 //! - [`authority_record`] is where a validator says that it can be reached.
 //! - [`Chain`] is what the home pins of a chain, and tells the slot of a time.
 //! - [`account`] reads the owner of session keys as people write it.
+//! - [`metadata`] finds that call in a runtime, and the keys that it takes.
 //! - [`session`] writes session keys and the call that announces them.
 //!
 //! # Invariants
@@ -22,17 +24,21 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod body;
 mod chain;
 mod discovery;
 mod error;
 mod header;
+pub mod metadata;
 mod multiaddr;
 mod para;
 pub mod session;
+mod trie;
 mod vote;
 mod vrf;
 
 pub use account::{AccountError, account};
+pub use body::{BlockBody, GivenBody, MAX_PART_BYTES};
 pub use chain::{BlockNumberBits, Chain, Window};
 pub use discovery::{DiscoveryPolicy, authority_record};
 pub use error::PayloadError;

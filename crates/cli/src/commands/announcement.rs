@@ -11,8 +11,10 @@ use palisade_server::admin::{
     Answer, ProvenKey, Request, SessionGeneration, SessionKeyKind, SessionKeyName, SessionProofs,
 };
 use palisade_server::home::Home;
+use palisade_substrate::metadata::SetKeysCall;
 use palisade_substrate::{Chain, account, ownership, session};
 
+use super::runtime_metadata;
 use super::sessions::chain_named;
 use super::status::unexpected;
 use crate::failure::Failure;
@@ -24,10 +26,14 @@ use crate::{Done, Outcome, output};
 
 pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
     let asked = Asked::read(home, &arguments.announcement)?;
-    check_types(&arguments.keys)?;
+    let keys = match &asked.runtime {
+        Some(runtime) if arguments.keys.is_empty() => runtime_metadata::all_of(runtime)?,
+        _ => arguments.keys,
+    };
+    asked.check_keys(&keys)?;
     let mut kinds = Vec::new();
-    let mut places = Vec::with_capacity(arguments.keys.len());
-    for argument in arguments.keys {
+    let mut places = Vec::with_capacity(keys.len());
+    for argument in keys {
         places.push(match argument {
             KeyArgument::Kind { key_type, crypto } => {
                 kinds.push(SessionKeyKind { key_type, crypto });
@@ -64,17 +70,6 @@ pub(super) fn generate(home: &Home, arguments: GenerateArguments) -> Done {
     asked.report(&in_order(places, keys), &older)
 }
 
-/// A chain takes one key of each type.
-fn check_types(keys: &[KeyArgument]) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    match keys.iter().map(KeyArgument::key_type).find(|key_type| !seen.insert(*key_type)) {
-        Some(twice) => Err(Failure::Usage(format!(
-            "a chain takes one key of type {twice}; it was named twice"
-        ))),
-        None => Ok(()),
-    }
-}
-
 /// The guard's keys in the places that are free.
 fn in_order(places: Vec<Option<ProvenKey>>, keys: Vec<ProvenKey>) -> Vec<ProvenKey> {
     let mut keys = keys.into_iter();
@@ -99,7 +94,7 @@ fn older_keys(
 
 pub(super) fn prove(home: &Home, arguments: ProveArguments) -> Done {
     let asked = Asked::read(home, &arguments.announcement)?;
-    check_types(&arguments.keys)?;
+    asked.check_keys(&arguments.keys)?;
     let mut keys = Vec::new();
     let mut places = Vec::with_capacity(arguments.keys.len());
     for argument in arguments.keys {
@@ -136,6 +131,7 @@ struct Asked {
     chain: Chain,
     owner: Option<String>,
     call_index: Option<CallIndex>,
+    runtime: Option<SetKeysCall>,
     json: bool,
 }
 
@@ -149,7 +145,26 @@ impl Asked {
         })?;
         let chain = chain_named(home, name)?;
         let owner = arguments.owner.as_deref().map(account_of).transpose()?;
-        Ok(Self { chain, owner, call_index: arguments.call_index, json: arguments.json })
+        let runtime = arguments.metadata.as_deref().map(runtime_metadata::read).transpose()?;
+        let of_runtime =
+            |&SetKeysCall { pallet, call, .. }: &SetKeysCall| CallIndex { pallet, call };
+        let call_index = arguments.call_index.or(runtime.as_ref().map(of_runtime));
+        Ok(Self { chain, owner, call_index, runtime, json: arguments.json })
+    }
+
+    /// A chain takes one key of each type, and in its order.
+    fn check_keys(&self, keys: &[KeyArgument]) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        let twice = keys.iter().map(KeyArgument::key_type).find(|it| !seen.insert(*it));
+        if let Some(twice) = twice {
+            return Err(Failure::Usage(format!(
+                "a chain takes one key of type {twice}; it was named twice"
+            )));
+        }
+        match &self.runtime {
+            Some(runtime) => runtime_metadata::check_order(runtime, keys),
+            None => Ok(()),
+        }
     }
 
     /// A key that another program holds, such as the node, with the proof that it made.

@@ -8,6 +8,7 @@ mod journal;
 mod keys;
 mod remove;
 mod run;
+mod runtime_metadata;
 mod secure;
 mod service;
 mod sessions;

@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 
 use super::history::read_text;
 use super::status::unexpected;
-use crate::arguments::{FloorArguments, ImportArguments, ImportRawArguments, PastArguments};
+use crate::arguments::{ImportArguments, ImportRawArguments, PastArguments};
 use crate::failure::Failure;
+use crate::session_arguments::FloorArguments;
 use crate::target::{self, Target};
 use crate::{Done, Outcome, output};
 
@@ -33,7 +34,8 @@ pub(super) fn import_raw(home: &Home, name: &str, arguments: &ImportRawArguments
     let kind =
         SessionKeyKind { key_type: arguments.r#type.clone(), crypto: arguments.crypto.clone() };
     let secrets = uris.into_iter().map(|uri| SessionSecret { kind: kind.clone(), uri }).collect();
-    let imported = Imported::by(&mut Target::of(home)?, &chain, secrets, past)?;
+    let imported =
+        Imported::by(&mut Target::of(home)?, &chain, secrets, past, arguments.accept_far_ahead)?;
     if arguments.json {
         output::json(&imported.to_json())?;
         return Ok(Outcome::Yes);
@@ -67,7 +69,7 @@ pub(super) fn import_node(home: &Home, name: &str, arguments: &ImportArguments) 
         uri: key.secret.to_uri(),
     };
     let secrets = keystore.keys.iter().map(secret).collect();
-    let imported = Imported::by(&mut target, &chain, secrets, past)?;
+    let imported = Imported::by(&mut target, &chain, secrets, past, arguments.accept_far_ahead)?;
     let texts = |paths: &[PathBuf]| -> Vec<String> {
         paths.iter().map(|path| path.display().to_string()).collect()
     };
@@ -140,9 +142,10 @@ impl Imported {
         chain: &Chain,
         secrets: Vec<SessionSecret>,
         past: SessionPast,
+        accept_far_ahead: bool,
     ) -> Result<Self, Failure> {
         let (genesis, slot_ms) = (chain.genesis.to_string(), chain.slot_ms);
-        let import = SessionImport { genesis, slot_ms, secrets, past };
+        let import = SessionImport { genesis, slot_ms, secrets, past, accept_far_ahead };
         let answer = target.ask(Request::SessionKeysImport(import))?;
         let Answer::SessionsImported { imported, duplicates, from_now, await_floor } = answer
         else {
@@ -193,6 +196,7 @@ pub(super) fn floor(home: &Home, arguments: &FloorArguments) -> Done {
         public_key: arguments.public_key.clone(),
         set_id: arguments.set_id,
         number: arguments.number,
+        accept_far_ahead: arguments.accept_far_ahead,
     };
     match target::ask(home, Request::SessionKeysFloor(floor))? {
         Answer::FloorSet => {

@@ -43,6 +43,7 @@ mod service_install;
 mod service_manager;
 mod session_custody;
 mod session_keys;
+mod session_metadata;
 mod shares;
 mod snapshots;
 mod substrate;

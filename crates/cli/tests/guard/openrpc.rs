@@ -9,7 +9,7 @@ use palisade_substrate::mmr_commitment;
 use serde_json::{Map, Value, json};
 
 use super::substrate::{
-    self, ED25519_ALICE, SR25519_ALICE, call, header, present_slot, vote_parameters,
+    self, ED25519_ALICE, SR25519_ALICE, call, present_slot, vote_parameters, whole_block,
 };
 use super::validators::{PEER, address, allow_addresses};
 use crate::support::Guard;
@@ -52,17 +52,12 @@ fn ask(home: &TestHome, guard: &Guard, method: &str, params: &Value) -> Value {
 
 /// Parameters with which each method succeeds, optional ones too.
 fn sample(guard: &Guard, method: &str) -> Value {
-    let block = || {
-        json!({
-            "publicKey": SR25519_ALICE, "header": header(present_slot(), 1), "extrinsics": "0x00",
-            "storageProof": "0x00", "parentHeader": header(present_slot(), 2),
-        })
-    };
     match method {
         "palisade_publicKeys" => json!({ "keyType": "beef" }),
-        "palisade_announceBlock" => block(),
+        "palisade_announceBlock" => whole_block(present_slot(), b"\x04\x10body"),
         "palisade_sealBlock" => {
-            let announced = call(guard, "palisade_announceBlock", block());
+            let block = whole_block(present_slot(), b"\x04\x10body");
+            let announced = call(guard, "palisade_announceBlock", block);
             json!({ "publicKey": SR25519_ALICE, "preHash": announced["result"]["preHash"] })
         }
         "palisade_grandpaVote" => vote_parameters(0, 1, 4, 9),
@@ -206,6 +201,9 @@ fn real_errors_are_as_documented() {
     ask(&home, &guard, "palisade_grandpaVote", &sample(&guard, "palisade_grandpaVote"));
     fails("palisade_grandpaVote", &|params| *params = vote_parameters(0, 2, 4, 9));
     fails("palisade_sealBlock", &|params| params["preHash"] = json!(params["publicKey"]));
+    fails("palisade_announceBlock", &|params| params["extrinsics"] = json!("0x00"));
+    fails("palisade_announceBlock", &|params| params["storageProof"] = json!("0x04"));
+    fails("palisade_announceBlock", &|params| params["parentHeader"] = json!(params["header"]));
     fails("palisade_babeVrf", &|params| params["slot"] = json!(0));
     fails("palisade_beefyCommitment", &|params| {
         params["commitment"] = json!(format!("0x{}", "00".repeat(1 << 20)));
@@ -234,6 +232,8 @@ fn every_number_and_every_code_of_a_rule_is_documented() {
         "peer-not-allowed",
         "no-discovery-policy",
         "block-not-announced",
+        "extrinsics-of-another-block",
+        "parent-of-another-block",
         "too-many-draws",
     ]);
     let of_validators = [

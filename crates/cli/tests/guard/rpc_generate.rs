@@ -40,6 +40,23 @@ fn a_client_that_may_manage_keys_lets_the_guard_make_them() {
     assert_eq!(listed(&home).len(), 3);
 }
 
+/// Both kinds have 32 bytes: which one it is, the proof tells.
+#[test]
+fn aura_keys_are_of_the_kind_that_is_named() {
+    let home = home();
+    let guard = home.start();
+    let statement = [b"POP_".as_slice(), &bytes(&json!(OWNER_HEX))].concat();
+    for (named, like) in [("aura:ed25519", "gran"), ("aura:sr25519", "babe"), ("aura", "babe")] {
+        let params = json!({ "keyTypes": [named], "chain": "mini", "owner": OWNER_HEX });
+        let made = rpc_generate(&home, &guard, params)["result"].take();
+        let key = &made["keys"][0];
+        assert_eq!(key["keyType"], "aura");
+        let (public_key, proof) = (bytes(&key["publicKey"]), bytes(&key["proof"]));
+        assert!(verify(like, &public_key, &statement, &proof), "{named}: {made}");
+    }
+    assert_eq!(listed(&home).len(), 3);
+}
+
 #[test]
 fn requests_for_new_keys_that_are_none_make_none() {
     let home = home();
@@ -62,6 +79,9 @@ fn requests_for_new_keys_that_are_none_make_none() {
         (json!({ "keyTypes": vec!["gran"; 65], "chain": "mini" }), "invalid-request"),
         (json!({ "keyTypes": ["gran", "gran"], "chain": "mini" }), "invalid-request"),
         (json!({ "keyTypes": ["imon"], "chain": "mini" }), "unsupported-key-type"),
+        (json!({ "keyTypes": ["gran:sr25519"], "chain": "mini" }), "unsupported-crypto"),
+        (json!({ "keyTypes": ["aura:"], "chain": "mini" }), "unsupported-crypto"),
+        (json!({ "keyTypes": ["aura:ed25519", "aura"], "chain": "mini" }), "invalid-request"),
         (json!({ "keyTypes": ["gran"], "chain": "mini", "owner": "0x" }), "bad-owner"),
         (json!({ "keyTypes": ["gran"], "chain": "mini", "owner": of_28 }), "bad-owner"),
     ] {

@@ -154,10 +154,12 @@ fn a_long_message_is_served_and_one_that_is_too_long_ends_the_socket() {
     let home = home("--fresh");
     let guard = home.start();
     let mut socket = Socket::open(guard.listen);
-    let announcement = |length: usize| {
+    let announcement = |length: u32| {
+        // One node of this length, in compact form.
+        let node = hex::encode((length << 2 | 2).to_le_bytes()) + &"00".repeat(length as usize);
         json!({
             "publicKey": SR25519_ALICE, "header": header(present_slot(), 1),
-            "storageProof": format!("0x{}", "00".repeat(length)),
+            "storageProof": format!("0x04{node}"),
         })
     };
     socket.ask(1, "palisade_announceBlock", &announcement(3 << 20));

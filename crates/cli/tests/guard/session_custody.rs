@@ -143,8 +143,13 @@ fn a_history_that_was_changed_is_refused_whole() {
     let elsewhere = super::session_keys::home();
     let file = elsewhere.beside("changed.json");
     let other = json!(format!("0x{}", "cd".repeat(32)));
-    let changes: [Change<'_>; 10] = [
-        ("version 2", &|file| file["version"] = json!(2)),
+    let of_other_key = right["keys"][1]["public_key"].clone();
+    let changes: [Change<'_>; 14] = [
+        ("version 3", &|file| file["version"] = json!(3)),
+        ("does not bind", &|file| file["version"] = json!(1)),
+        ("its digest", &|file| file["keys"][0]["public_key"] = of_other_key.clone()),
+        ("its digest", &|file| file["keys"][0]["digest"] = file["keys"][1]["digest"].clone()),
+        ("its digest", &|file| file["time_unix_ms"] = json!(1)),
         ("eip-3076", &|file| file["format"] = json!("eip-3076")),
         ("does not read", &|file| file["keys"][0]["extra"] = json!(1)),
         ("does not read", &|file| file["keys"] = json!({})),
@@ -173,4 +178,67 @@ fn a_history_that_was_changed_is_refused_whole() {
     let is_babe = |row: &&Value| row["session"]["key_type"] == "babe";
     let babe = rows.as_array().unwrap().iter().find(is_babe).unwrap();
     assert!(present <= babe["session"]["last_slot"].as_u64().unwrap(), "{babe}");
+}
+
+#[test]
+fn a_place_where_no_chain_is_yet_must_be_said_twice() {
+    let home = home();
+    let directory = node_keystore(&home);
+    let what = ["keys", "import", "--chain", "substrate:mini", "--keys", "gran"];
+    let import = |past: &str| {
+        let output = home
+            .succeeds(&[what.as_slice(), &["--json", past, directory.to_str().unwrap()]].concat());
+        serde_json::from_str::<Value>(&output).unwrap()
+    };
+    assert_eq!(import("--from-now")["await_floor"], json!([ED25519_ALICE]));
+    // Also as one that is here already, and of which nothing new is said.
+    let again = import("--fresh");
+    assert_eq!(again["duplicates"], json!([ED25519_ALICE]));
+    assert_eq!(again["await_floor"], json!([ED25519_ALICE]));
+    let floor = |set_id: &str, number: &str, more: &[&str]| {
+        let floor = ["keys", "floor", ED25519_ALICE, "--set-id", set_id, "--number", number];
+        let output = home.run(&[&floor, more].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (set_id, number) in [("18446744073709551615", "0"), ("4", "18446744073709551000")] {
+        let (status, why) = floor(set_id, number, &[]);
+        assert_eq!(status, Some(1), "{why}");
+        assert!(why.contains("no chain is there yet") && why.contains("at most"), "{why}");
+    }
+    assert_eq!(floor("4", "9", &[]).0, Some(0));
+    let again = import("--fresh");
+    assert_eq!(again["await_floor"], json!([]), "it waits no more");
+    let (status, why) = floor("4", "100000000", &[]);
+    assert_eq!(status, Some(1), "{why}");
+    assert!(why.contains("record says"), "{why}");
+    let guard = home.start();
+    assert!(vote(&guard, ED25519_ALICE, 1, 10)["result"].is_object(), "nothing was raised");
+    assert_eq!(floor("4", "100000000", &["--accept-far-ahead"]).0, Some(0));
+    assert_eq!(vote(&guard, ED25519_ALICE, 1, 11)["error"]["data"]["code"], "grandpa-vote-behind");
+
+    // The file says the same, and it is another home's turn to doubt it.
+    home.succeeds(&[
+        "keys",
+        "floor",
+        ED25519_ALICE,
+        "--set-id",
+        "4",
+        "--number",
+        "99999999999",
+        "--accept-far-ahead",
+    ]);
+    let remove = ["keys", "remove", "--after-session-change", ED25519_ALICE];
+    let removed = json_of(&home, &remove);
+    let history = removed["history"].as_str().unwrap();
+    let elsewhere = super::session_keys::home();
+    let bring = |more: &[&str]| {
+        let with = ["--history", history, directory.to_str().unwrap()];
+        elsewhere.run(&[what.as_slice(), more, &with].concat())
+    };
+    let refused = bring(&[]);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{why}");
+    assert!(why.contains("round 99999999999; by this clock at most"), "{why}");
+    assert!(listed(&elsewhere).is_empty());
+    assert!(bring(&["--accept-far-ahead"]).status.success());
 }

@@ -62,10 +62,38 @@ pub(super) fn present_slot() -> u64 {
     u64::try_from(now).unwrap() / SLOT_MS
 }
 
-pub(super) fn header(slot: u64, content: u8) -> String {
+/// A header of block 10, or 11, with these roots of state and extrinsics.
+fn header_bytes(parent: &[u8; 32], number: u8, roots: [[u8; 32]; 2], slot: u64) -> Vec<u8> {
     let claim = [b"\x06BABE\x34\x02\0\0\0\0".as_slice(), &slot.to_le_bytes()].concat();
-    let parts: [&[u8]; 5] = [&[1; 32], &[40], &[content; 64], &[4], &claim];
-    format!("0x{}", hex::encode(parts.concat()))
+    let parts: [&[u8]; 5] = [parent, &[number << 2], roots.as_flattened(), &[4], &claim];
+    parts.concat()
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+pub(super) fn header(slot: u64, content: u8) -> String {
+    hex_of(&header_bytes(&[1; 32], 10, [[content; 32]; 2], slot))
+}
+
+fn blake2_256(bytes: &[u8]) -> [u8; 32] {
+    use blake2::digest::Digest as _;
+    blake2::Blake2b::<blake2::digest::consts::U32>::digest(bytes).into()
+}
+
+/// An announcement with the parent, a proof of one node, and these extrinsics: the SCALE of one
+/// that is short enough for the trie's only node to be a leaf.
+pub(super) fn whole_block(slot: u64, extrinsics: &[u8]) -> Value {
+    let parent = header_bytes(&[1; 32], 10, [[2; 32]; 2], slot - 1);
+    let (length, extrinsic) = extrinsics[1..].split_first().unwrap();
+    // A leaf with two nibbles, those of the place 0.
+    let leaf = [&[0x42, 0, length + 4, *length], extrinsic].concat();
+    let header = header_bytes(&blake2_256(&parent), 11, [[3; 32], blake2_256(&leaf)], slot);
+    json!({
+        "publicKey": SR25519_ALICE, "header": hex_of(&header), "extrinsics": hex_of(extrinsics),
+        "storageProof": "0x040c6e6f64", "parentHeader": hex_of(&parent),
+    })
 }
 
 pub(super) fn announce(guard: &Guard, slot: u64, content: u8) -> Value {
@@ -132,6 +160,42 @@ fn one_slot_has_one_seal_and_it_survives_a_kill() {
     announce(&guard, slot, 2);
     assert_eq!(seal(&guard, &first)["result"]["signature"], signature);
     refused(&seal(&guard, &twin), -32010, "double-seal");
+}
+
+#[test]
+fn what_comes_with_a_header_is_that_blocks_and_is_held() {
+    let guard = home("--fresh").start();
+    let slot = present_slot();
+    let metric = |name: &str| {
+        let text = crate::support::http::request(guard.metrics, "GET", "/metrics", &[], "").body;
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        line.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let other = |member: &str, value: Value| {
+        let mut block = whole_block(slot, b"\x04\x10body");
+        block[member] = value;
+        call(&guard, "palisade_announceBlock", block)
+    };
+    let answer = other("extrinsics", json!("0x0410626f6479"));
+    assert!(answer["result"]["preHash"].is_string(), "{answer}");
+    let refusal = other("extrinsics", json!("0x0410424f4459"));
+    refused(&refusal, -32010, "extrinsics-of-another-block");
+    let evidence = &refusal["error"]["data"]["evidence"];
+    assert_ne!(
+        evidence["asked"]["extrinsics_root"],
+        evidence["forbidden_by"]["header"]["extrinsics_root"]
+    );
+    let refusal = other("parentHeader", json!(header(slot, 1)));
+    refused(&refusal, -32010, "parent-of-another-block");
+    let forbidden_by = &refusal["error"]["data"]["evidence"]["forbidden_by"];
+    assert_eq!(forbidden_by["header"]["block"], "11");
+    for malformed in ["0x", "0x04", "0x0410", "0x040c6e6f6400"] {
+        refused(&other("storageProof", json!(malformed)), -32602, "malformed-payload");
+    }
+    assert_eq!(metric("palisade_announced_headers "), 1);
+    let parent = whole_block(slot, b"\x04\x10body")["parentHeader"].as_str().unwrap().len() / 2 - 1;
+    assert_eq!(metric("palisade_announced_body_bytes "), 6 + 5 + parent as u64);
+    assert!(seal(&guard, &answer)["result"]["signature"].is_string());
 }
 
 #[test]

@@ -10,22 +10,26 @@
 //! validator on one validation code is refused on chain.
 //!
 //! Whether a candidate is valid this rule cannot know; it keeps a key from contradicting itself.
-//! The floor of sessions only rises, and a jump is bounded, as with votes.
+//! The floor of sessions only rises, and a jump is bounded, as with votes. How many candidates of a
+//! session a key speaks about is bounded too: candidates that nobody made cost a misused key
+//! nothing, and the ledger a row each.
 
 use super::substrate::MAX_SET_ID_STEP;
-use crate::statement::{REMEMBERED_SESSIONS, Stance, Statement, Subject};
+use crate::statement::{
+    MAX_CANDIDATES_A_SESSION, OpenSessions, REMEMBERED_SESSIONS, Stance, Statement, Subject,
+};
 use crate::{Evidence, Intent, Refusal, RefusalKind};
 
-/// Returns the session floor and the stance as they become.
+/// Returns the open sessions and the stance as they become.
 pub(super) fn decide(
-    floor: Option<u32>,
+    open: Option<OpenSessions>,
     stance: Stance,
     (subject, statement): (Subject, Statement),
     asked: &Intent,
-) -> Result<(u32, Stance), Refusal> {
+) -> Result<(OpenSessions, Stance), Refusal> {
     let refuse = |kind, evidence| Err(Refusal { kind, asked: *asked, evidence });
     let session = subject.session;
-    if let Some(floor) = floor {
+    if let Some(OpenSessions { floor, .. }) = open {
         if session < floor {
             return refuse(RefusalKind::SessionBehind, Evidence::SessionFloor(floor));
         }
@@ -42,8 +46,19 @@ pub(super) fn decide(
             return refuse(RefusalKind::DoubleBacking, Evidence::Stance(stance));
         }
     }
-    let floor = floor.unwrap_or(0).max(session.saturating_sub(REMEMBERED_SESSIONS));
-    Ok((floor, stance.with(statement)))
+    let mut open = open
+        .unwrap_or(OpenSessions::from_floor(0))
+        .risen_to(session.saturating_sub(REMEMBERED_SESSIONS));
+    if stance == Stance::NONE
+        && let Some(candidates) = open.count_mut(session)
+    {
+        if MAX_CANDIDATES_A_SESSION <= *candidates {
+            let evidence = Evidence::Candidates { session, candidates: *candidates };
+            return refuse(RefusalKind::TooManyCandidates, evidence);
+        }
+        *candidates += 1;
+    }
+    Ok((open, stance.with(statement)))
 }
 
 /// What cannot be true beside it.

@@ -59,11 +59,11 @@ pub(super) fn decide(
             let vote = BeefyVote { set_id, block, digest: Some(asked.digest) };
             SubstrateHistory::Beefy(Some(decide_beefy(last, vote, asked)?))
         }
-        (Duty::ParaStatement { subject, statement }, SubstrateHistory::Statements(floor)) => {
+        (Duty::ParaStatement { subject, statement }, SubstrateHistory::Statements(open)) => {
             let said = (subject, statement);
-            let (floor, next) = statement::decide(floor, stance, said, asked)?;
+            let (open, next) = statement::decide(open, stance, said, asked)?;
             stance = next;
-            SubstrateHistory::Statements(Some(floor))
+            SubstrateHistory::Statements(Some(open))
         }
         _ => return refuse(RefusalKind::DutyOfAnotherChain, Evidence::Request),
     };

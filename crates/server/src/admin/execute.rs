@@ -13,8 +13,8 @@ use super::history::{self, History};
 use super::ledger::Ledger;
 use super::past::{self, PreparedPast};
 use super::{
-    AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, generation, keys,
-    session_history, sessions,
+    AdminError, Answer, JournalReport, KeyRow, PublicKeyText, Request, Status, floor, generation,
+    keys, session_history, sessions,
 };
 
 /// What a request works on.
@@ -81,7 +81,7 @@ pub(super) fn run(prepared: Prepared, mut parts: Parts<'_>) -> Result<Answer, Ad
     match request {
         Request::Status => status(&parts),
         Request::KeysList => keys_list(&parts),
-        Request::SessionKeysFloor(floor) => sessions::set_floor(&mut parts, &floor),
+        Request::SessionKeysFloor(floor) => floor::set_floor(&mut parts, &floor),
         Request::KeysImport { .. }
         | Request::HistoryImport { .. }
         | Request::SessionKeysImport(_)

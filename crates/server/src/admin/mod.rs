@@ -11,6 +11,7 @@ mod administrator;
 pub mod client;
 mod error;
 mod execute;
+mod floor;
 mod generation;
 mod history;
 mod keys;
@@ -28,10 +29,9 @@ use zeroize::Zeroizing;
 pub use administrator::Administrator;
 pub use error::{AdminError, Fault};
 pub use execute::{Parts, execute};
+pub use floor::SessionFloor;
 pub use generation::{ProvenKey, SessionGeneration, SessionKeyName, SessionProofs};
-pub use sessions::{
-    SessionFloor, SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret,
-};
+pub use sessions::{SessionImport, SessionKeyKind, SessionPast, SessionRow, SessionSecret};
 pub use status::{MeasureRow, Status};
 
 /// What the operator says about the past of keys that arrive. One of the three must be said.

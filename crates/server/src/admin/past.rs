@@ -136,7 +136,7 @@ pub(super) fn since_1970(store: &Store) -> Result<Duration, AdminError> {
         return Err(AdminError::could_not(
             "clock-behind",
             "this machine's clock is behind the newest entry of the home's journal, so the present \
-             cannot be told; nothing was imported. Set the clock, then try again",
+             cannot be told; nothing was changed. Set the clock, then try again",
         ));
     }
     Ok(now)

@@ -4,10 +4,10 @@
 //! that this home knows is never forgotten; and a key that belongs to one chain and one key type is
 //! refused for another, since a vote does not say which chain it is for.
 
+use std::time::Duration;
+
 use palisade_keys::{NewKey, PublicKey, Scheme, SessionPublicKey, SessionSecretKey, Vault};
-use palisade_protect::{
-    BeefyVote, Digest, GrandpaVote, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord,
-};
+use palisade_protect::{Digest, KeyType, Record, Slot, SubstrateHistory, SubstrateRecord};
 use palisade_store::Admission;
 use palisade_substrate::Window;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::execute::Parts;
 use super::session_history::{self, Records};
-use super::{AdminError, Answer, SessionKeyName, past};
+use super::{AdminError, Answer, SessionKeyName, floor, past};
 use crate::chains::genesis_of;
 
 /// What [`Request::SessionKeysImport`](super::Request::SessionKeysImport) asks for.
@@ -29,6 +29,9 @@ pub struct SessionImport {
     pub secrets: Vec<SessionSecret>,
     /// What is known of their past.
     pub past: SessionPast,
+    /// A history may say that they signed where no chain is yet.
+    #[serde(default)]
+    pub accept_far_ahead: bool,
 }
 
 /// What the operator says about the past of session keys that arrive.
@@ -61,17 +64,6 @@ pub struct SessionSecret {
     pub uri: Zeroizing<String>,
 }
 
-/// What [`Request::SessionKeysFloor`](super::Request::SessionKeysFloor) asks for.
-#[derive(Serialize, Deserialize)]
-pub struct SessionFloor {
-    /// The public key, hex.
-    pub public_key: String,
-    /// Everything in sets before this one, and in it up to `number`, counts as signed.
-    pub set_id: u64,
-    /// The round (GRANDPA) or the block (BEEFY).
-    pub number: u64,
-}
-
 /// A session key's chain and its last places.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionRow {
@@ -95,6 +87,7 @@ pub(super) struct Prepared {
     chain: Digest,
     slot_ms: u64,
     past: PreparedPast,
+    accept_far_ahead: bool,
     secrets: Vec<(KeyType, SessionSecretKey)>,
 }
 
@@ -152,7 +145,8 @@ pub(super) fn prepare(import: &SessionImport) -> Result<Prepared, AdminError> {
         SessionPast::FromNow => PreparedPast::FromNow,
         SessionPast::History(text) => PreparedPast::History(session_history::read(text)?),
     };
-    Ok(Prepared { chain, slot_ms, past, secrets })
+    let accept_far_ahead = import.accept_far_ahead;
+    Ok(Prepared { chain, slot_ms, past, accept_far_ahead, secrets })
 }
 
 impl SessionKeyKind {
@@ -201,16 +195,20 @@ fn scheme(key_type: KeyType, crypto: Option<&str>) -> Result<Scheme, AdminError>
 }
 
 pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer, AdminError> {
-    let Prepared { chain, slot_ms, past, secrets } = prepared;
+    let Prepared { chain, slot_ms, past, accept_far_ahead, secrets } = prepared;
+    let since_1970 = past::since_1970(parts.store)?;
     // Another guard may have sealed as far ahead as this one does.
-    let present = Slot(present_slot(parts, slot_ms)?.0.saturating_add(Window::SEAL.future));
+    let present = Slot(slot_at(since_1970, slot_ms).saturating_add(Window::SEAL.future));
     let mut newcomers = Vec::with_capacity(secrets.len());
-    let (mut from_now, mut await_floor) = (Vec::new(), Vec::new());
+    let mut from_now = Vec::new();
     for (key_type, secret) in secrets {
         let key = secret.public_key();
         let record = match &past {
             PreparedPast::History(records) => {
                 let past = session_history::record_of(records, chain, key_type, key.as_bytes())?;
+                if !accept_far_ahead {
+                    floor::check(&past.history, slot_ms, since_1970)?;
+                }
                 Some(not_before(past, present)?)
             }
             PreparedPast::Fresh if is_fresh(parts, &key, key_type)? => {
@@ -221,20 +219,28 @@ pub(super) fn import(parts: &mut Parts<'_>, prepared: Prepared) -> Result<Answer
                 SubstrateRecord::from_now(chain, key_type, present)
             }
         };
-        let record = record.ok_or_else(no_rules)?;
-        if record.awaits_floor {
-            await_floor.push(name(key_type, &key));
-        }
-        newcomers.push(Newcomer { record, secret });
+        newcomers.push(Newcomer { record: record.ok_or_else(no_rules)?, secret });
     }
-    let keys: Vec<_> =
-        newcomers.iter().map(|new| name(new.record.key_type, &new.secret.public_key())).collect();
+    let keys: Vec<_> = newcomers
+        .iter()
+        .map(|new| {
+            let (key_type, key) = (new.record.key_type, new.secret.public_key());
+            (key.ledger_id(key_type), name(key_type, &key))
+        })
+        .collect();
     let were_here = take_in(parts, newcomers)?;
     let those = |here: bool| {
         let keys = keys.iter().zip(&were_here).filter(move |(_, was)| **was == here);
-        keys.map(|(key, _)| key.clone()).collect()
+        keys.map(|((_, key), _)| key.clone()).collect()
     };
     let (imported, duplicates) = (those(false), those(true));
+    // What came may have been merged with a record that waits already.
+    let awaits = |id| {
+        let record = parts.store.record(id);
+        matches!(record, Some(Record::Substrate(record)) if record.awaits_floor)
+    };
+    let awaiting = keys.iter().filter(|(id, _)| awaits(id));
+    let await_floor = awaiting.map(|(_, key)| key.clone()).collect();
     Ok(Answer::SessionsImported { imported, duplicates, from_now, await_floor })
 }
 
@@ -332,9 +338,8 @@ fn must_be_of(parts: &Parts<'_>, key: &SessionPublicKey, chain: Digest) -> Resul
     ))
 }
 
-fn present_slot(parts: &Parts<'_>, slot_ms: u64) -> Result<Slot, AdminError> {
-    let now = past::since_1970(parts.store)?.as_millis();
-    Ok(Slot(u64::try_from(now).unwrap_or(u64::MAX) / slot_ms))
+fn slot_at(since_1970: Duration, slot_ms: u64) -> u64 {
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX) / slot_ms
 }
 
 /// The session keys in the vault with this public key as typed, of whatever scheme.
@@ -343,48 +348,5 @@ pub(super) fn held(vault: &Vault, typed: &str) -> impl Iterator<Item = SessionPu
     vault.public_keys().filter_map(move |key| match key {
         PublicKey::Session(key) if key.as_bytes() == wanted => Some(key),
         _ => None,
-    })
-}
-
-/// Seals start from the clock; a place of these is told by no clock.
-const FLOOR_TYPES: [KeyType; 3] = [KeyType::GRANDPA, KeyType::BEEFY, KeyType::PARACHAIN];
-
-/// Ends the waiting of a key of unknown past: what lies up to the floor counts as signed.
-pub(super) fn set_floor(parts: &mut Parts<'_>, floor: &SessionFloor) -> Result<Answer, AdminError> {
-    let ids = held(parts.vault, &floor.public_key)
-        .flat_map(|key| FLOOR_TYPES.map(|key_type| key.ledger_id(key_type)));
-    let known = ids.into_iter().find_map(|id| parts.store.record(&id).map(|record| (id, record)));
-    let Some((id, Record::Substrate(record))) = known else {
-        return Err(AdminError::usage(
-            "unknown-key",
-            "this home holds no key of type gran, beef or para with that public key; `palisade \
-             keys list` shows those that it holds, and seals need no floor",
-        ));
-    };
-    let (set_id, number) = (floor.set_id, floor.number);
-    let history = match record.history {
-        SubstrateHistory::Grandpa(_) => SubstrateHistory::Grandpa(
-            [Some(GrandpaVote { set_id, round: number, digest: None }); 3],
-        ),
-        SubstrateHistory::Beefy(_) => {
-            SubstrateHistory::Beefy(Some(BeefyVote { set_id, block: number, digest: None }))
-        }
-        SubstrateHistory::Statements(_) => SubstrateHistory::Statements(Some(session(floor)?)),
-        _ => {
-            let message = "a record of a key with places has none";
-            return Err(AdminError::could_not("internal-error", message));
-        }
-    };
-    parts.store.set_floor(&id, history).map_err(|error| AdminError::store(&error))?;
-    Ok(Answer::FloorSet)
-}
-
-/// The first session that a key of type `para` may speak about: sessions have no rounds.
-fn session(floor: &SessionFloor) -> Result<u32, AdminError> {
-    let session = u32::try_from(floor.set_id).ok().filter(|_| floor.number == 0);
-    session.ok_or_else(|| {
-        let message = "for a key of type para, the set is the first session that it may speak \
-                       about, below 2^32, and the number is 0";
-        AdminError::usage("bad-floor", message)
     })
 }

@@ -23,8 +23,7 @@ use tokio::sync::watch;
 pub use expiry::Expiry;
 pub use reload::{Reloader, Turn};
 pub use reply::ErrorBody;
-pub use rpc::OPENRPC;
-pub(crate) use rpc::instead as rpc_instead;
+pub use rpc::{OPENRPC, instead as rpc_instead};
 pub use watching::{ConsoleState, DecisionRow};
 
 use crate::admin::Administrator;

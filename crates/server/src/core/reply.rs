@@ -110,6 +110,9 @@ pub(super) fn forbidden_by(refusal: &Refusal) -> Value {
             "already_said": stance.statements().map(|said| said.to_string()).collect::<Vec<_>>(),
         }),
         Evidence::SessionFloor(session) => json!({ "first_session": session.to_string() }),
+        Evidence::Candidates { session, candidates } => json!({
+            "session": session.to_string(), "candidates": candidates.to_string(),
+        }),
         Evidence::StopLine(Bound { slot, epoch }) => json!({
             "stop_line": { "slot": slot.to_string(), "epoch": epoch.to_string() }
         }),

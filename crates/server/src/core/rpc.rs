@@ -9,7 +9,7 @@
 
 use futures_util::future::join_all;
 use palisade_protect::{BabeVrf, Digest, KeyType};
-use palisade_substrate::PayloadError;
+use palisade_substrate::{GivenBody, PayloadError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -29,7 +29,6 @@ struct PublicKeysParameters {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code, reason = "optional parts are checked to be bytes, and not used yet")]
 struct AnnounceParameters {
     public_key: HexBytes,
     header: HexBytes,
@@ -109,7 +108,9 @@ fn small(call: Call<'_>) -> Result<Call<'_>, Invalid<'_>> {
 }
 
 /// The answer to a message that the core does not judge: too much is under way, or it is gone.
-pub(crate) fn instead(body: &[u8], reply: &Reply) -> Option<String> {
+/// `None` when nothing in the message wants one.
+#[must_use]
+pub fn instead(body: &[u8], reply: &Reply) -> Option<String> {
     let error = RpcError::from(reply);
     let answer = |call: Result<Call<'_>, Invalid<'_>>| match call {
         Ok(call) => call.id.map(|id| refuse(id, &error)),
@@ -151,11 +152,7 @@ async fn dispatch(core: &Core, client: &Client, call: Call<'_>) -> Result<Value,
     let engine = &*core.engine;
     match call.method.as_str() {
         "palisade_publicKeys" => public_keys(engine, client, read(call.params)?),
-        "palisade_announceBlock" => {
-            let given: AnnounceParameters = read(call.params)?;
-            let pre_hash = engine.announce(client, &given.public_key.0, &given.header.0)?;
-            Ok(json!({ "preHash": pre_hash.to_string() }))
-        }
+        "palisade_announceBlock" => announce(engine, client, read(call.params)?).await,
         "palisade_sealBlock" => {
             let given: SealParameters = read(call.params)?;
             let duty = SessionDuty::Seal(Digest(thirty_two("preHash", &given.pre_hash)?));
@@ -206,6 +203,22 @@ fn public_keys(
         .map_err(|_| parameters("keyType has four letters"))?;
     let keys = engine.session_public_keys(client, KeyType(key_type));
     Ok(keys.into_iter().map(|key| Value::String(format!("0x{}", hex::encode(key)))).collect())
+}
+
+async fn announce(
+    engine: &Engine,
+    client: &Client,
+    given: AnnounceParameters,
+) -> Result<Value, RpcError> {
+    let AnnounceParameters { public_key, header, extrinsics, storage_proof, parent_header } = given;
+    let bytes = |given: Option<HexBytes>| given.map(|bytes| bytes.0);
+    let body = GivenBody {
+        extrinsics: bytes(extrinsics),
+        storage_proof: bytes(storage_proof),
+        parent_header: bytes(parent_header),
+    };
+    let pre_hash = engine.announce(client, &public_key.0, &header.0, body).await?;
+    Ok(json!({ "preHash": pre_hash.to_string() }))
 }
 
 async fn sign(
@@ -301,6 +314,21 @@ fn evidence_of(denial: &SessionDenial) -> Option<Value> {
         SessionDenial::Payload(PayloadError::SlotNotNear { asked, present }) => evidence(
             json!({ "slot": asked.to_string() }),
             json!({ "present_slot": present.to_string() }),
+        ),
+        SessionDenial::Payload(PayloadError::OtherExtrinsics { in_header, given }) => evidence(
+            json!({ "extrinsics_root": given.to_string() }),
+            json!({ "header": { "extrinsics_root": in_header.to_string() } }),
+        ),
+        SessionDenial::Payload(PayloadError::OtherParent {
+            in_header,
+            block,
+            given,
+            given_block,
+        }) => evidence(
+            json!({ "parent_hash": given.to_string(), "block": given_block.to_string() }),
+            json!({ "header": {
+                "parent_hash": in_header.to_string(), "block": block.to_string(),
+            } }),
         ),
         SessionDenial::Payload(PayloadError::AddressNotAllowed { address }) => {
             evidence(json!({ "address": address }), json!("authority_discovery.addresses"))

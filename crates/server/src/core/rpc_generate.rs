@@ -42,7 +42,12 @@ pub(super) async fn generate(
         let names: Vec<_> = chains.iter().map(|chain| chain.name.as_str()).collect();
         parameters(format!("chain is one of those of this guard: {}", names.join(", ")))
     })?;
-    let kind = |key_type| SessionKeyKind { key_type, crypto: None };
+    let kind = |named: String| match named.split_once(':') {
+        Some((key_type, crypto)) => {
+            SessionKeyKind { key_type: key_type.to_owned(), crypto: Some(crypto.to_owned()) }
+        }
+        None => SessionKeyKind { key_type: named, crypto: None },
+    };
     let wanted = SessionGeneration {
         genesis: chain.genesis.to_string(),
         kinds: given.key_types.into_iter().map(kind).collect(),

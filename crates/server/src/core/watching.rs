@@ -36,6 +36,10 @@ pub struct ConsoleState {
     pub latency_half_us: Option<u64>,
     /// 99 of 100 took at most this long.
     pub latency_99_us: Option<u64>,
+    /// Announced headers of session keys that are kept for their seal.
+    pub announced_headers: usize,
+    /// Bytes of what came with them.
+    pub announced_body_bytes: usize,
     /// Batches that wait for the ledger.
     pub ledger_queue: usize,
     /// Durable commits since the start.
@@ -69,6 +73,7 @@ pub struct DecisionRow {
 pub(super) async fn metrics(core: &Core) -> Reply {
     let missing = core.readiness.missing().await;
     core.readiness.observe(&missing);
+    core.engine.metrics().observe_announced(core.engine.announced());
     match core.engine.metrics().encode() {
         Ok(text) => Reply::Metrics(text),
         Err(_) => Reply::error(500, "internal-error", "the metrics could not be written"),
@@ -109,6 +114,7 @@ pub(super) async fn console(core: &Core) -> Reply {
         // A bucket's bound, or infinity: rounding up to microseconds and saturating is exact.
         engine.metrics().latency_quantile(share).map(|seconds| (seconds * 1e6).ceil() as u64)
     };
+    let announced = engine.announced();
     let validators = keychain.public_keys().map(ToString::to_string);
     let sessions = keychain.sessions().iter();
     let sessions = sessions.map(|key| format!("{} {}", key.public_key, key.key_type));
@@ -121,6 +127,8 @@ pub(super) async fn console(core: &Core) -> Reply {
         key_count: keychain.len(),
         latency_half_us: quantile(0.5),
         latency_99_us: quantile(0.99),
+        announced_headers: announced.headers,
+        announced_body_bytes: announced.body_bytes,
         ledger_queue: engine.ledger().queue_depth(),
         commits: engine.ledger().statistics().commits,
         denied: engine.recent().denied().iter().map(row).collect(),

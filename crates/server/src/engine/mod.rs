@@ -8,7 +8,10 @@
 //! way and too many long requests are answered at once ([`Denial::Overloaded`]) and never waited
 //! for; what the client claims about itself or about the signing root is compared, never trusted.
 
+mod announced;
+mod announcement;
 mod batch;
+mod draws;
 mod keychain;
 mod lone;
 mod network;
@@ -16,7 +19,6 @@ mod outcome;
 mod reader;
 mod recent;
 mod session;
-mod session_memory;
 
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -27,6 +29,7 @@ use palisade_store::{LedgerHandle, StoreError};
 use palisade_substrate::Chain;
 use tokio::sync::oneshot;
 
+pub use announced::Held;
 pub use batch::BatchAnswer;
 pub use keychain::{Keychain, SessionKey};
 pub(crate) use lone::OnItsWay;
@@ -51,8 +54,8 @@ pub struct Engine {
     reader: reader::Reader,
     batch_signatures: batch::SignatureBudget,
     chains: Vec<Chain>,
-    announced: session_memory::Announced,
-    draws: session_memory::Draws,
+    announced: announced::Announced,
+    draws: draws::Draws,
     under_way: lone::UnderWay,
 }
 
@@ -78,8 +81,8 @@ impl Engine {
             reader: reader::Reader::default(),
             batch_signatures: batch::SignatureBudget::default(),
             chains: Vec::new(),
-            announced: session_memory::Announced::default(),
-            draws: session_memory::Draws::default(),
+            announced: announced::Announced::default(),
+            draws: draws::Draws::default(),
             under_way: lone::UnderWay::default(),
         }
     }

@@ -38,16 +38,26 @@ impl Reader {
         if body.len() <= SHORT_BYTES {
             return parse(body, network).map_err(Denial::from);
         }
-        let turn = Arc::clone(&self.long).try_acquire_owned().map_err(|_| Denial::Overloaded)?;
         let (body, network) = (body.to_vec(), network.clone());
-        let read = move || {
-            let request = parse(&body, &network);
+        self.take_turn(body.len(), move || parse(&body, &network)).await?.map_err(Denial::from)
+    }
+
+    /// Does the work that so many bytes make: here, or elsewhere if they are many.
+    pub(super) async fn take_turn<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Denial> {
+        if bytes <= SHORT_BYTES {
+            return Ok(work());
+        }
+        let turn = Arc::clone(&self.long).try_acquire_owned().map_err(|_| Denial::Overloaded)?;
+        let work = move || {
+            let done = work();
             drop(turn);
-            request
+            done
         };
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|_| Denial::bug("reading a long request failed"))?
-            .map_err(Denial::from)
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|_| Denial::bug("reading a long request failed"))
     }
 }

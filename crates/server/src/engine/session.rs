@@ -15,20 +15,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use palisade_keys::SessionSignature;
 use palisade_protect::{BabeVrf, Digest, Duty, Intent, KeyType, Permit, Refusal, Slot};
 use palisade_substrate::{
-    Chain, Engine as Consensus, Judged, JudgedParts, PayloadError, Window, announcement,
-    authority_record, babe_vrf, beefy_commitment, grandpa_vote, ownership, para_statement,
+    Chain, Judged, JudgedParts, PayloadError, Window, authority_record, babe_vrf, beefy_commitment,
+    grandpa_vote, ownership, para_statement,
 };
 
+use super::draws::TooManyDraws;
 use super::recent::Asked;
-use super::session_memory::TooManyDraws;
 use super::{Denial, Engine, Keychain, SessionKey};
 use crate::policy::{Client, Operation, Policy};
 
 /// The types of keys that seal blocks.
-const SEALING: [KeyType; 2] = [KeyType::BABE, KeyType::AURA];
-
-/// The kind of a header that is announced, beside those of duties.
-const ANNOUNCEMENT: &str = "announcement";
+pub(super) const SEALING: [KeyType; 2] = [KeyType::BABE, KeyType::AURA];
 
 /// How much of a key is repeated that is not here.
 const MAX_KEY_BYTES: usize = 64;
@@ -123,48 +120,6 @@ impl Engine {
         keys.filter(|key| Policy::sees(client, key)).map(<[u8]>::to_vec).collect()
     }
 
-    /// Reads a header that a node is about to ask the seal of, and keeps what the seal needs.
-    ///
-    /// # Errors
-    /// [`SessionDenial`]; the slot is then better skipped.
-    pub fn announce(
-        &self,
-        client: &Client,
-        public_key: &[u8],
-        header: &[u8],
-    ) -> Result<Digest, SessionDenial> {
-        let started = Instant::now();
-        let outcome = self.read_announcement(client, public_key, header);
-        let outcome_code = outcome.as_ref().map_or_else(SessionDenial::code, |_| "announced");
-        self.metrics.observe_session(ANNOUNCEMENT, outcome_code, started.elapsed());
-        if let Err(denial) = &outcome {
-            self.recent.note_denied(client, &Asked::of_session(public_key, ANNOUNCEMENT), denial);
-        }
-        outcome
-    }
-
-    fn read_announcement(
-        &self,
-        client: &Client,
-        public_key: &[u8],
-        header: &[u8],
-    ) -> Result<Digest, SessionDenial> {
-        let keychain = self.keychain();
-        let key = find(&keychain, public_key, &SEALING)?;
-        let operation = Operation::SessionDuties;
-        Policy::check(client, operation, Some(public_key)).map_err(Denial::from)?;
-        let read = announcement(header, self.chain_of(&key)?)?;
-        let expected = match read.engine {
-            Consensus::Babe => KeyType::BABE,
-            Consensus::Aura => KeyType::AURA,
-        };
-        // The key may be for both.
-        let key = find(&keychain, public_key, &[expected])?;
-        Window::SEAL.check(read.slot, present(self.chain_of(&key)?))?;
-        self.announced.keep(key.id, read);
-        Ok(read.pre_hash)
-    }
-
     /// Signs one duty, or says why not.
     ///
     /// # Errors
@@ -202,11 +157,11 @@ impl Engine {
                 // The key may be for both engines; the header that was announced said for which.
                 let sealing = keychain.find_session(public_key).iter();
                 let mut sealing = sealing.filter(|key| SEALING.contains(&key.key_type));
-                let announced = sealing
-                    .find_map(|key| self.announced.find(key.id, pre_hash).map(|read| (*key, read)));
-                let (key, read) = announced.ok_or(SessionDenial::NotAnnounced(pre_hash))?;
-                Window::SEAL.check(read.slot, present(chain))?;
-                self.authorise_and_sign(&keychain, &key, read.seal()).await
+                let announced =
+                    sealing.find_map(|key| Some((*key, self.announced.find(key.id, pre_hash)?)));
+                let (key, block) = announced.ok_or(SessionDenial::NotAnnounced(pre_hash))?;
+                Window::SEAL.check(block.header.slot, present(chain))?;
+                self.authorise_and_sign(&keychain, &key, block.header.seal()).await
             }
             SessionDuty::GrandpaVote(payload) => {
                 self.authorise_and_sign(&keychain, &key, grandpa_vote(payload, chain)?).await
@@ -289,13 +244,13 @@ impl Engine {
         keychain.sessions().iter().filter(|key| self.chain_of(key).is_err()).count()
     }
 
-    fn chain_of(&self, key: &SessionKey) -> Result<&Chain, SessionDenial> {
+    pub(super) fn chain_of(&self, key: &SessionKey) -> Result<&Chain, SessionDenial> {
         let known = self.chains.iter().find(|chain| chain.genesis == key.chain);
         known.ok_or(SessionDenial::UnknownChain(key.chain))
     }
 }
 
-fn find(
+pub(super) fn find(
     keychain: &Keychain,
     public_key: &[u8],
     types: &[KeyType],
@@ -310,7 +265,7 @@ pub(super) fn text_of(public_key: &[u8]) -> String {
     hex::encode(public_key.get(..MAX_KEY_BYTES).unwrap_or(public_key))
 }
 
-fn present(chain: &Chain) -> Slot {
+pub(super) fn present(chain: &Chain) -> Slot {
     chain.slot_at(unix_ms())
 }
 

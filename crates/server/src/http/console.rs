@@ -100,6 +100,9 @@ fn summary(state: &ConsoleState) -> Markup {
                 div { dt { "Keys" } dd id="key-count" { (state.key_count) } }
                 div { dt { "Latency, half of all" } dd { (latency(state.latency_half_us)) } }
                 div { dt { "Latency, 99 of 100" } dd { (latency(state.latency_99_us)) } }
+                @if 0 < state.announced_headers {
+                    div { dt { "Blocks announced" } dd id="announced" { (announced(state)) } }
+                }
                 div { dt { "Waiting for the ledger" } dd { (state.ledger_queue) } }
                 div { dt { "Durable commits" } dd { (state.commits) } }
             }
@@ -129,6 +132,11 @@ fn nodes(dialled: &[NodeState]) -> Markup {
             }
         }
     }
+}
+
+fn announced(state: &ConsoleState) -> String {
+    let kilobytes = state.announced_body_bytes.div_ceil(1_000);
+    format!("{}, {kilobytes} kB with them", state.announced_headers)
 }
 
 fn refusals(decisions: &[DecisionRow]) -> Markup {

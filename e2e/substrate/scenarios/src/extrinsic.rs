@@ -1,4 +1,4 @@
-//! `session.setKeys`, as a validator's operator signs and submits it.
+//! A call as its account signs and submits it.
 //!
 //! Layout: extrinsic version 4, in SCALE. The runtime's transaction extensions are those of
 //! `runtime/src/lib.rs`; all but the era and the nonce are empty, and the versions and the genesis
@@ -11,8 +11,6 @@ use sp_crypto_hashing::blake2_256;
 
 use crate::{Failure, node::Node};
 
-/// `Session` among the runtime's pallets, `set_keys` among its calls.
-const SET_KEYS: [u8; 2] = [5, 0];
 /// The runtime's `spec_version` and `transaction_version`.
 const VERSIONS: (u32, u32) = (1, 1);
 /// Signed, version 4.
@@ -26,20 +24,12 @@ const IMMORTAL: u8 = 0;
 /// Longer payloads are hashed before they are signed.
 const LONGEST_PAYLOAD: usize = 256;
 
-/// Submits `session.setKeys(keys, proof)` for an account that has sent nothing yet. Returns the hash
-/// of the extrinsic.
-pub(crate) fn set_keys(
-    node: &Node,
-    account: &sr25519::Pair,
-    keys: &[u8],
-    proof: &[u8],
-) -> Result<H256, Failure> {
+/// Submits an encoded call for an account that has sent nothing yet. Returns the hash of the
+/// extrinsic.
+pub(crate) fn submit(node: &Node, account: &sr25519::Pair, call: &[u8]) -> Result<H256, Failure> {
     let genesis = node.hash(0)?;
     let nonce = Compact(0_u32);
-    let mut call = SET_KEYS.to_vec();
-    call.extend_from_slice(keys);
-    proof.encode_to(&mut call);
-    let mut payload = call.clone();
+    let mut payload = call.to_vec();
     (IMMORTAL, nonce, VERSIONS, genesis, genesis).encode_to(&mut payload);
     let signature = if payload.len() > LONGEST_PAYLOAD {
         account.sign(&blake2_256(&payload))
@@ -51,7 +41,7 @@ pub(crate) fn set_keys(
     extrinsic.push(SR25519);
     extrinsic.extend_from_slice(signature.as_ref());
     (IMMORTAL, nonce).encode_to(&mut extrinsic);
-    extrinsic.extend_from_slice(&call);
+    extrinsic.extend_from_slice(call);
     let sent = format!("0x{}", hex::encode(extrinsic.encode()));
     let hash = node.rpc().call("author_submitExtrinsic", json!([sent]))?;
     Ok(serde_json::from_value(hash)?)

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::{
     Failure,
     children::{self, Child},
+    node::Node,
     stand::{Stand, free_port},
     wait,
 };
@@ -107,7 +109,7 @@ impl Guard {
     }
 
     /// Imports the BABE and the GRANDPA key of these secret URIs as never used before.
-    pub(crate) fn import(&self, secrets: &[&str]) -> Result<(), Failure> {
+    fn import(&self, secrets: &[&str]) -> Result<(), Failure> {
         let mut file =
             File::options().write(true).create_new(true).mode(OWNER_ALONE).open(&self.secrets)?;
         file.write_all(secrets.join("\n").as_bytes())?;
@@ -126,6 +128,19 @@ impl Guard {
             ])?;
         }
         Ok(fs::remove_file(&self.secrets)?)
+    }
+
+    /// Lets it make new session keys for the runtime of `node`, proven to belong to `owner`: what
+    /// `keys rotate` prints.
+    pub(crate) fn rotate(&self, node: &Node, owner: &[u8]) -> Result<Value, Failure> {
+        let metadata: Value = node.rpc().call("state_getMetadata", json!([]))?;
+        let file = self.secrets.with_extension("metadata");
+        fs::write(&file, metadata.to_string())?;
+        let chain = format!("substrate:{CHAIN}");
+        let (owner, file) = (format!("0x{}", hex::encode(owner)), file.display().to_string());
+        let arguments = ["--chain", &chain, "--owner", &owner, "--metadata", &file, "--json"];
+        let printed = self.command(&[["keys", "rotate"].as_slice(), &arguments].concat())?;
+        Ok(serde_json::from_str(&printed)?)
     }
 
     /// Starts it on the home that it has, and waits until it says that it is ready.

@@ -111,3 +111,36 @@ proptest! {
         prop_assert_eq!(account(&text).ok(), theirs, "{}", text);
     }
 }
+
+/// The paths of the chains' own types, which are all that metadata says of a key's type.
+#[test]
+fn the_types_of_keys_are_told_from_metadata_as_the_chains_write_it() {
+    use scale_info::TypeInfo as _;
+    let first = |path: scale_info::Path| path.segments.join("::");
+    for (path, expected) in [
+        (sp_consensus_grandpa::AuthorityId::type_info().path, "sp_consensus_grandpa::app::Public"),
+        (sp_consensus_babe::AuthorityId::type_info().path, "sp_consensus_babe::app::Public"),
+        (
+            sp_consensus_aura::sr25519::AuthorityId::type_info().path,
+            "sp_consensus_aura::sr25519::app_sr25519::Public",
+        ),
+        (
+            sp_consensus_aura::ed25519::AuthorityId::type_info().path,
+            "sp_consensus_aura::ed25519::app_ed25519::Public",
+        ),
+        (
+            sp_consensus_beefy::ecdsa_crypto::AuthorityId::type_info().path,
+            "sp_consensus_beefy::ecdsa_crypto::Public",
+        ),
+        (
+            polkadot_primitives::ValidatorId::type_info().path,
+            "polkadot_primitives::v9::validator_app::Public",
+        ),
+        (
+            polkadot_primitives::AssignmentId::type_info().path,
+            "polkadot_primitives::v9::assignment_app::Public",
+        ),
+    ] {
+        assert_eq!(first(path), expected);
+    }
+}

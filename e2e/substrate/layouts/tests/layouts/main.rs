@@ -12,6 +12,7 @@
 )]
 
 mod announcement;
+mod bodies;
 mod commitments;
 mod headers;
 mod records;

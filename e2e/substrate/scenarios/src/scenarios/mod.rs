@@ -8,7 +8,7 @@ mod twins;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use sp_core::{Pair as _, ed25519, sr25519};
+use sp_core::{Pair as _, sr25519};
 
 use crate::{Failure, report::Report, stand::Stand};
 
@@ -74,9 +74,4 @@ const AUTHORITIES: &str = "Alice,Bob";
 /// The BABE key, and account key, of a secret URI.
 fn sr25519_pair(uri: &str) -> Result<sr25519::Pair, Failure> {
     sr25519::Pair::from_string(uri, None).map_err(|error| format!("{uri}: {error}").into())
-}
-
-/// The GRANDPA key of a secret URI.
-fn ed25519_pair(uri: &str) -> Result<ed25519::Pair, Failure> {
-    ed25519::Pair::from_string(uri, None).map_err(|error| format!("{uri}: {error}").into())
 }

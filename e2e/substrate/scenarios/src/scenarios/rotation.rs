@@ -1,17 +1,19 @@
 //! A validator changes its session keys while it validates.
 //!
-//! New keys are put into the guard that runs; their owner submits `session.setKeys`; two sessions
-//! later the chain takes them. Required: from then on the new BABE key alone seals this validator's
-//! blocks, the new GRANDPA key votes for what is final, and nobody equivocated.
+//! The guard that runs makes new keys, for the runtime whose metadata it is given; their owner
+//! submits the call that it printed; two sessions later the chain takes them. Required: from then on
+//! the new BABE key alone seals this validator's blocks, the new GRANDPA key votes for what is final,
+//! and nobody equivocated. Nobody but the guard ever had the new secrets.
 
 use std::time::Duration;
 
-use sp_core::{Pair as _, sr25519};
+use serde_json::Value;
+use sp_core::{Pair as _, ed25519, sr25519};
 
-use super::{AUTHORITIES, ed25519_pair, sr25519_pair};
+use super::{AUTHORITIES, sr25519_pair};
 use crate::{
     Failure, chain,
-    extrinsic::set_keys,
+    extrinsic::submit,
     guard::Guard,
     node::{Keys, Node, Setup},
     report::Report,
@@ -21,8 +23,6 @@ use crate::{
 
 /// Where the old keys come from.
 const OLD: &str = "//Alice";
-/// Where the new keys come from.
-const NEW: &str = "//Alice//second";
 /// Final before the new keys are submitted.
 const BEFORE: u32 = 4;
 /// Sessions, and BABE's look ahead of one: up to four epochs of 20 s.
@@ -31,8 +31,6 @@ const CHANGE_LIMIT: Duration = Duration::from_secs(180);
 const AFTER: u32 = 10;
 /// 2 s a block, and what the machine adds.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What is signed to show that a session key belongs to an account, before the account.
-const OWNERSHIP: &[u8] = b"POP_";
 
 pub(super) fn run(stand: &Stand<'_>) -> Result<Report, Failure> {
     let guard = &mut Guard::start(stand, "guard", &stand.genesis(AUTHORITIES)?, &[OLD])?;
@@ -56,9 +54,9 @@ pub(super) fn run(stand: &Stand<'_>) -> Result<Report, Failure> {
     )?;
     bob.wait_finalised(BEFORE, LIMIT)?;
 
-    guard.import(&[NEW])?;
-    let new = new_keys(&sr25519_pair(OLD)?)?;
-    set_keys(&bob, &sr25519_pair(OLD)?, &new.public, &new.proof)?;
+    let owner = sr25519_pair(OLD)?;
+    let new = NewKeys::read(&guard.rotate(&bob, owner.public().as_ref())?)?;
+    submit(&bob, &owner, &new.call)?;
     let first = wait::until("a block of the new key", CHANGE_LIMIT, || {
         alice.assert_alive()?;
         let best = bob.best()?;
@@ -72,21 +70,30 @@ pub(super) fn run(stand: &Stand<'_>) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// New session keys, and the proof for their owner.
+/// New session keys, and the call that announces them.
 struct NewKeys {
     babe: sr25519::Public,
-    grandpa: sp_core::ed25519::Public,
-    public: Vec<u8>,
-    proof: Vec<u8>,
+    grandpa: ed25519::Public,
+    call: Vec<u8>,
 }
 
-fn new_keys(owner: &sr25519::Pair) -> Result<NewKeys, Failure> {
-    let (babe, grandpa) = (sr25519_pair(NEW)?, ed25519_pair(NEW)?);
-    let statement = [OWNERSHIP, owner.public().as_ref()].concat();
-    let public = [babe.public().as_ref(), grandpa.public().as_ref() as &[u8]].concat();
-    let proof =
-        [babe.sign(&statement).as_ref(), grandpa.sign(&statement).as_ref() as &[u8]].concat();
-    Ok(NewKeys { babe: babe.public(), grandpa: grandpa.public(), public, proof })
+impl NewKeys {
+    /// From what `keys rotate` printed.
+    fn read(printed: &Value) -> Result<Self, Failure> {
+        let bytes = |value: &Value| -> Result<Vec<u8>, Failure> {
+            let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
+            Ok(hex::decode(digits.ok_or_else(|| format!("no 0x hex in {printed}"))?)?)
+        };
+        let key = |key_type: &str| -> Result<[u8; 32], Failure> {
+            let keys = printed["keys"].as_array().into_iter().flatten();
+            let mut of_type = keys.filter(|key| key["key_type"] == key_type);
+            let key = of_type.next().ok_or_else(|| format!("no {key_type} key in {printed}"))?;
+            let wrong = |_| format!("a {key_type} key of another length in {printed}");
+            Ok(bytes(&key["public_key"])?.try_into().map_err(wrong)?)
+        };
+        let (babe, grandpa) = (key("babe")?.into(), key("gran")?.into());
+        Ok(Self { babe, grandpa, call: bytes(&printed["call"])? })
+    }
 }
 
 /// Every BABE key that seals a block of this chain: the new one, the old one, Bob's.
