@@ -108,7 +108,8 @@ fn a_long_body_for_which_there_is_no_room_gets_its_answer_and_short_ones_are_ser
     let guard = home.start();
     // All of each, but for the last byte.
     let almost = vec![b'x'; (8 << 20) - 1];
-    let mut holding = holders(&guard, 16);
+    // As many as there is room for of one of two clients.
+    let mut holding = holders(&guard, 14);
     for holder in &mut holding {
         holder.send(&almost).unwrap();
     }

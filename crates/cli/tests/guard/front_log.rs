@@ -120,6 +120,14 @@ fn a_flood_is_cut_and_counted_and_what_a_dying_front_says_last_is_in_the_log() {
     assert!(written < 20_000, "{written} lines of the flood are in the log");
 }
 
+/// Whether all threads of a process are stopped.
+fn stands_still(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let mut stats =
+        threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")));
+    stats.all(|stat| stat.unwrap().contains(") T "))
+}
+
 /// The core stands still, so that the pipe fills, and the front's only thread waits in it for ever:
 /// this test holds the pipe open. The core then dies.
 #[test]
@@ -137,11 +145,15 @@ fn a_front_whose_event_loop_is_stuck_does_not_outlive_its_core() {
     let mut pipe = stderr_of(front, &mut options);
     assert_eq!(guard.get("/upcheck").status, 200);
     guard.signal("STOP");
-    loop {
-        match pipe.write(&[b'x'; 4_096]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => panic!("{error}"),
+    eventually("the core stands still", || stands_still(guard.id()));
+    // Pages first, then what is left of the last one.
+    for length in [4_096, 1] {
+        loop {
+            match pipe.write(&vec![b'x'; length]) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
         }
     }
     // Something to write of at level debug: a connection that breaks.

@@ -4,8 +4,8 @@
 //! Invariants: whatever a front writes becomes lines of the core's own format with the target
 //! [`TARGET`], which no other line has, so that it can neither pass for the core nor touch what the
 //! core wrote; lines are bounded in length and in number, and what is left out is counted; reading
-//! never stops for long, not even when the log cannot be written, so that a front is not held up; the
-//! last lines of a front that dies are all there.
+//! never stops for long, not even when the log cannot be written, so that a front is not held up;
+//! the last lines of a front that dies are all there.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, PipeReader, Read};
