@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use serde_json::Value;
 
-use super::processes::{descriptors, front_of, is_gone, is_hidden, send};
+use super::processes::{descriptors, front_of, is_gone, is_hidden, send, stop_core};
 use crate::support::home::TestHome;
 use crate::support::http::{Connection, head};
 use crate::support::{Guard, eventually};
@@ -120,14 +120,6 @@ fn a_flood_is_cut_and_counted_and_what_a_dying_front_says_last_is_in_the_log() {
     assert!(written < 20_000, "{written} lines of the flood are in the log");
 }
 
-/// Whether all threads of a process are stopped.
-fn stands_still(process: u32) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let mut stats =
-        threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")));
-    stats.all(|stat| stat.unwrap().contains(") T "))
-}
-
 /// The core stands still, so that the pipe fills, and the front's only thread waits in it for ever:
 /// this test holds the pipe open. The core then dies.
 #[test]
@@ -144,8 +136,7 @@ fn a_front_whose_event_loop_is_stuck_does_not_outlive_its_core() {
     options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     let mut pipe = stderr_of(front, &mut options);
     assert_eq!(guard.get("/upcheck").status, 200);
-    guard.signal("STOP");
-    eventually("the core stands still", || stands_still(guard.id()));
+    stop_core(&guard);
     // Pages first, then what is left of the last one.
     for length in [4_096, 1] {
         loop {
