@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use serde_json::Value;
 
-use super::processes::{descriptors, front_of, is_gone, is_hidden, send};
+use super::processes::{descriptors, front_of, is_gone, is_hidden, send, stop_core};
 use crate::support::home::TestHome;
 use crate::support::http::{Connection, head};
 use crate::support::{Guard, eventually};
@@ -136,12 +136,15 @@ fn a_front_whose_event_loop_is_stuck_does_not_outlive_its_core() {
     options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     let mut pipe = stderr_of(front, &mut options);
     assert_eq!(guard.get("/upcheck").status, 200);
-    guard.signal("STOP");
-    loop {
-        match pipe.write(&[b'x'; 4_096]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => panic!("{error}"),
+    stop_core(&guard);
+    // Pages first, then what is left of the last one.
+    for length in [4_096, 1] {
+        loop {
+            match pipe.write(&vec![b'x'; length]) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
         }
     }
     // Something to write of at level debug: a connection that breaks.

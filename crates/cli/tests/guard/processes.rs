@@ -24,6 +24,17 @@ pub fn send(signal: &str, process: u32) {
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
 
+/// SIGSTOP, and waits until every thread of the core stands still.
+pub fn stop_core(guard: &Guard) {
+    guard.signal("STOP");
+    let tasks = format!("/proc/{}/task", guard.id());
+    eventually("the core stands still", || {
+        let tasks = fs::read_dir(&tasks).unwrap();
+        let mut stats = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")));
+        stats.all(|stat| stat.unwrap().contains(") T "))
+    });
+}
+
 pub fn is_gone(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat"));
     status.is_err() || status.is_ok_and(|stat| stat.contains(") Z "))

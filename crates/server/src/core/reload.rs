@@ -5,12 +5,13 @@
 //!
 //! Invariants: a reload that fails changes nothing, and the old policy stays in force; a policy is
 //! judged against the listener that is open and the nodes that are dialled, not against those that
-//! the file now names.
+//! the file now names; every client may ask for a reload, so those of clients keep a distance of
+//! [`PACE`].
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -19,6 +20,10 @@ use crate::config::{Config, Listen, NodeEntry};
 use crate::engine::Engine;
 use crate::home::Home;
 use crate::link::message::{GateEntry, Reply};
+
+/// Between the beginnings of reloads that clients ask for: one can take a large part of a second
+/// with very many keys, and each leaves a line in the log.
+const PACE: Duration = Duration::from_secs(1);
 
 /// How the last reload went, in Web3Signer's words.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +44,7 @@ pub struct Reloader {
     engine: Arc<Engine>,
     gate: watch::Sender<Vec<GateEntry>>,
     running: AtomicBool,
+    begun: Mutex<Option<Instant>>,
     last: Mutex<Last>,
 }
 
@@ -54,6 +60,7 @@ impl Reloader {
             gate: watch::Sender::new(engine.policy().gate()),
             engine,
             running: AtomicBool::new(false),
+            begun: Mutex::default(),
             last: Mutex::default(),
         }
     }
@@ -65,6 +72,7 @@ impl Reloader {
     }
 
     fn reload(&self) {
+        *self.begun() = Some(Instant::now());
         let result = self.read_again();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
@@ -108,8 +116,17 @@ impl Reloader {
                 "a reload is already running; GET /reload says when it is done",
             );
         };
-        tokio::task::spawn_blocking(move || turn.reload());
+        let wait =
+            self.begun().map_or(Duration::ZERO, |begun| PACE.saturating_sub(begun.elapsed()));
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            tokio::task::spawn_blocking(move || turn.reload());
+        });
         Reply::json(202, &json!({ "status": "accepted" }))
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the last one went.

@@ -4,11 +4,12 @@
 //! Invariants: whatever a front writes becomes lines of the core's own format with the target
 //! [`TARGET`], which no other line has, so that it can neither pass for the core nor touch what the
 //! core wrote; lines are bounded in length and in number, and what is left out is counted; reading
-//! never stops for long, so that a front is not held up; the last lines of a front that dies are all
-//! there.
+//! never stops for long, not even when the log cannot be written, so that a front is not held up;
+//! the last lines of a front that dies are all there.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -39,21 +40,36 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Before more is taken from a front that floods: to read it all takes little of a processor.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The reading of one front's pipe, on a thread of its own.
+/// Lines that wait to be written: those of ten seconds, if standard error takes none.
+const WAITING_LINES: usize = 1_024;
+
+/// The reading of one front's pipe, on a thread of its own, and the writing, on another.
 pub(super) struct FrontLog(oneshot::Receiver<()>);
 
 impl FrontLog {
     /// Writes what comes out of the pipe, until the front is gone.
     pub(super) fn follow(pipe: PipeReader) -> Result<Self, HomeError> {
+        Self::follow_to(write, pipe).map_err(|error| {
+            HomeError::CouldNot(format!("cannot start the threads that read the front: {error}"))
+        })
+    }
+
+    fn follow_to(
+        mut write: impl FnMut(Line) + Send + 'static,
+        pipe: PipeReader,
+    ) -> std::io::Result<Self> {
         let (done, is_done) = oneshot::channel();
-        let follow = move || {
-            copy(pipe, &LogBudget::of(LINES_PER_SECOND), &mut write);
+        let (lines, waiting) = sync_channel(WAITING_LINES);
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        thread("front-log").spawn(move || {
+            waiting.iter().for_each(&mut write);
             // Nobody waits when the guard ended first.
             let _is_awaited = done.send(()).is_ok();
-        };
-        let thread = std::thread::Builder::new().name("front-log".to_owned()).spawn(follow);
-        thread.map_err(|error| {
-            HomeError::CouldNot(format!("cannot start the thread that reads the front: {error}"))
+        })?;
+        thread("front-pipe").spawn(move || {
+            let mut sink = Sink { lines, lost: 0 };
+            let last = copy(pipe, &LogBudget::of(LINES_PER_SECOND), &mut |line| sink.offer(line));
+            sink.finish(last);
         })?;
         Ok(Self(is_done))
     }
@@ -73,6 +89,46 @@ enum Line {
     Said(Level, String),
     /// How many were left out here.
     LeftOut(u64),
+}
+
+impl Line {
+    /// How many lines of the front it stands for.
+    fn count(&self) -> u64 {
+        match self {
+            Self::Said(..) => 1,
+            Self::LeftOut(lines) => *lines,
+        }
+    }
+}
+
+/// The way to whoever writes.
+struct Sink {
+    lines: SyncSender<Line>,
+    /// Lines for which there was no room.
+    lost: u64,
+}
+
+impl Sink {
+    /// Hands a line on, or counts it: never waits.
+    fn offer(&mut self, line: Line) {
+        if 0 < self.lost && self.lines.try_send(Line::LeftOut(self.lost)).is_ok() {
+            self.lost = 0;
+        }
+        let count = line.count();
+        if 0 < self.lost || self.lines.try_send(line).is_err() {
+            self.lost = self.lost.saturating_add(count);
+        }
+    }
+
+    /// Hands the last lines on. The front is gone, so this may wait.
+    fn finish(self, last: Vec<Line>) {
+        for line in left_out_line(self.lost).into_iter().chain(last) {
+            if self.lines.send(line).is_err() {
+                // Whoever writes has ended.
+                return;
+            }
+        }
+    }
 }
 
 /// A line while it comes in.
@@ -121,8 +177,8 @@ fn visible(letter: char) -> char {
     if is_itself || matches!(letter, '"' | '\'' | '\\') { letter } else { '\u{fffd}' }
 }
 
-/// Copies lines to `write`, within the budget.
-fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) {
+/// Copies lines to `write`, within the budget, and returns the last ones.
+fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) -> Vec<Line> {
     let mut pipe = BufReader::with_capacity(CHUNK_BYTES, pipe);
     let mut incoming = Incoming::default();
     let mut newest = VecDeque::with_capacity(LAST_LINES);
@@ -153,8 +209,7 @@ fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) {
         match spent {
             Some(left_out) => {
                 newest.clear();
-                tell_left_out(left_out, write);
-                write(line);
+                left_out_line(left_out).into_iter().chain([line]).for_each(&mut *write);
             }
             None => {
                 if newest.len() == LAST_LINES {
@@ -164,14 +219,12 @@ fn copy(pipe: impl Read, budget: &LogBudget, write: &mut impl FnMut(Line)) {
             }
         }
     }
-    tell_left_out(budget.left_out().saturating_sub(newest.len() as u64), write);
-    newest.into_iter().chain(incoming.take()).for_each(write);
+    let left_out = budget.left_out().saturating_sub(newest.len() as u64);
+    left_out_line(left_out).into_iter().chain(newest).chain(incoming.take()).collect()
 }
 
-fn tell_left_out(lines: u64, write: &mut impl FnMut(Line)) {
-    if 0 < lines {
-        write(Line::LeftOut(lines));
-    }
+fn left_out_line(lines: u64) -> Option<Line> {
+    (0 < lines).then_some(Line::LeftOut(lines))
 }
 
 fn write(line: Line) {
@@ -189,11 +242,14 @@ fn write(line: Line) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+    use std::io::Write;
+
     use super::*;
 
     fn lines_of(bytes: &[u8], most: u32) -> Vec<Line> {
         let mut lines = Vec::new();
-        copy(bytes, &LogBudget::of(most), &mut |line| lines.push(line));
+        let last = copy(bytes, &LogBudget::of(most), &mut |line| lines.push(line));
+        lines.extend(last);
         lines
     }
 
@@ -227,8 +283,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_cut_and_takes_no_memory() {
         let endless = std::io::repeat(b'x').take(10 << 20);
-        let mut lines = Vec::new();
-        copy(endless, &LogBudget::of(1), &mut |line| lines.push(line));
+        let lines = copy(endless, &LogBudget::of(1), &mut |line| panic!("{line:?}"));
         let [Line::Said(Level::ERROR, text)] = &lines[..] else { panic!("{lines:?}") };
         assert!(text.ends_with(&format!("x [{} bytes cut]", (10 << 20) - MAX_LINE_BYTES)));
         assert!(text.len() < MAX_LINE_BYTES + 40);
@@ -240,11 +295,7 @@ mod tests {
         bytes.push_str("thread 'main' panicked at the end");
         let lines = lines_of(bytes.as_bytes(), 10);
         // More than one second may have passed.
-        let counted = lines.iter().map(|line| match line {
-            Line::LeftOut(count) => *count,
-            Line::Said(..) => 1,
-        });
-        assert_eq!(counted.sum::<u64>(), 10_001);
+        assert_eq!(lines.iter().map(Line::count).sum::<u64>(), 10_001);
         assert!(lines.len() < 100, "{}", lines.len());
         assert_eq!(lines[0], said(Level::INFO, "0"));
         let last = lines.len() - 1;
@@ -252,5 +303,43 @@ mod tests {
         for (line, index) in lines[last - LAST_LINES..last].iter().zip(9_980..) {
             assert_eq!(*line, said(Level::INFO, &index.to_string()));
         }
+    }
+
+    #[test]
+    fn a_log_that_takes_nothing_holds_no_front_up_and_what_is_lost_is_counted() {
+        let (pipe, mut front) = std::io::pipe().unwrap();
+        let (stuck, until) = std::sync::mpsc::channel::<()>();
+        let (counts, counted) = std::sync::mpsc::channel();
+        let write = move |line: Line| {
+            // Until the other end is gone.
+            until.recv().unwrap_err();
+            counts.send(line.count()).unwrap();
+        };
+        let mut log = FrontLog::follow_to(write, pipe).unwrap();
+        // Far more than pipe and queue hold.
+        front.write_all(&b"INFO line\n".repeat(200_000)).unwrap();
+        drop(front);
+        drop(stuck);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(log.end());
+        assert_eq!(counted.iter().sum::<u64>(), 200_000);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_before_what_comes_next() {
+        let (lines, waiting) = sync_channel(2);
+        let mut sink = Sink { lines, lost: 0 };
+        let line = |text: &str| said(Level::INFO, text);
+        for text in ["a", "b", "c", "d"] {
+            sink.offer(line(text));
+        }
+        assert_eq!([waiting.recv().unwrap(), waiting.recv().unwrap()], [line("a"), line("b")]);
+        sink.offer(line("e"));
+        assert_eq!(
+            [waiting.recv().unwrap(), waiting.recv().unwrap()],
+            [Line::LeftOut(2), line("e")]
+        );
+        sink.finish(vec![line("f")]);
+        assert_eq!(waiting.iter().collect::<Vec<_>>(), [line("f")]);
     }
 }
