@@ -1,8 +1,8 @@
 //! The stack below a call that had a secret: libraries copy secrets by value, and leave the copies
 //! where the next call may or may not overwrite them.
 //!
-//! Invariant: when [`wiped_after`] returns, nothing of what the work had on the stack is left there,
-//! as long as it went no deeper than [`ROOM_BYTES`].
+//! Invariant: when [`wiped_after`] returns, nothing of what the work had on the stack is left
+//! there, as long as it went no deeper than [`ROOM_BYTES`].
 
 use std::hint::black_box;
 
