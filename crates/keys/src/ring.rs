@@ -2,8 +2,8 @@
 //!
 //! Invariants: [`KeyRing::sign`] signs the permit's digest with the permit's key and nothing else;
 //! the permit is consumed. A ring never changes: a reload makes a new one. Secrets rest in pages of
-//! their own ([`SecretPages`]) and are whole for the moment of one signature, after which the stack is
-//! wiped on which they were.
+//! their own ([`SecretPages`]) and are whole for the moment of one signature, after which the stack
+//! is wiped on which they were.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,8 +1,8 @@
-//! Where the bytes of a key are while a guard serves: in no page of the front, in no page of the core
-//! that another process reads, and in none that may go to swap.
+//! Where the bytes of a key are while a guard serves: in no page of the front, in no page of the
+//! core that another process reads, and in none that may go to swap.
 //!
-//! Each search also looks for what passes through the process, so that it is seen to find. Only root
-//! can look into a guard; without it that is said aloud.
+//! Each search also looks for what passes through the process, so that it is seen to find. Only
+//! root can look into a guard; without it that is said aloud.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -1,6 +1,6 @@
 //! Every number that a call can have, and every argument that counts, through the filters of both
 //! architectures as the kernel would run them: without a kernel, so that the list of a machine that
-//! is not here is tried as well. `tests/calls.txt` says what may be allowed, and nothing else may be.
+//! is not here is tried as well. `tests/calls.txt` says what may be allowed, and nothing else.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! What the kernel does with filters: runs each over what it knows of a call, and takes the strictest
-//! answer (seccomp(2)).
+//! What the kernel does with filters: runs each over what it knows of a call, and takes the
+//! strictest answer (seccomp(2)).
 //!
 //! Invariant: an instruction that the kernel would refuse, or that nothing here uses, is a panic,
 //! and so is a program that does not end.
