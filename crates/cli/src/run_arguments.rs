@@ -1,9 +1,8 @@
 //! The command line's shape for `run`, for the process that it starts, and for secure mode.
 
-use std::net::SocketAddr;
-
 use clap::{Args, Subcommand};
 use palisade_sandbox::Measure;
+use palisade_server::config::ListenAddress;
 
 use crate::logging::LogFormat;
 
@@ -16,13 +15,13 @@ way finish and stop it with exit status 0; SIGHUP reads the policy in palisade.t
 Each measure that is left off costs what `palisade secure check` says that it is for. Without
 landlock-files, whoever breaks into the process with the keys has every file of this user.")]
 pub(crate) struct RunArguments {
-    /// Where validator clients connect, instead of listen.address in palisade.toml
+    /// Where validator clients connect, or none; instead of listen.address in palisade.toml
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<ListenAddress>,
 
-    /// Where metrics, health and the console are, instead of metrics.address in palisade.toml
+    /// Where metrics, health and console are, or none; instead of metrics.address in palisade.toml
     #[arg(long, value_name = "ADDR")]
-    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) metrics: Option<ListenAddress>,
 
     /// Run without this measure of secure mode; can be given more than once
     #[arg(long, value_name = "MEASURE")]

@@ -71,6 +71,8 @@ fn every_field_of_the_configuration_is_documented_and_no_other() {
             "network = 'x'\n[[chain]]\n[chain.authority_discovery]\nunknown-field = 1",
         ),
         ("`[[client]]`", "network = 'x'\n[[client]]\nunknown-field = 1"),
+        ("`[[node]]`", "network = 'x'\n[[node]]\nunknown-field = 1"),
+        ("`[node.tls]`", "network = 'x'\n[[node]]\n[node.tls]\nunknown-field = 1"),
     ] {
         let wanted = fields_after(toml);
         let mut found: BTreeSet<String> =
@@ -135,6 +137,7 @@ const NOT_CODES: &[&str] = &[
     "keys-loaded",
     "no-referrer",
     "no-store",
+    "node-client",
     "palisade-session-history",
     "slashing-protection-db-health-check",
 ];
@@ -213,6 +216,8 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     // Some are there only where TLS is.
     sandbox.must("palisade --home guard tls init --write");
     sandbox.must("palisade --home guard tls client curl --out curl --write");
+    // Some where a node is dialled.
+    sandbox.must("palisade --home guard tls node node --url wss://127.0.0.1:9 --write");
     sandbox.must(
         "start_guard guard; export CURL_HOME=$PWD; \
          printf 'cacert=curl/ca.pem\\ncert=curl/curl.pem\\nkey=curl/curl.key\\n' > .curlrc; \
@@ -241,7 +246,7 @@ fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
     }
 }
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "init",
     "run",
     "secure check",
@@ -261,6 +266,7 @@ const COMMANDS: [&str; 25] = [
     "status",
     "tls init",
     "tls client",
+    "tls node",
     "tls renew",
     "tls show",
     "service install",

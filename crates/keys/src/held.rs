@@ -25,14 +25,14 @@ impl Held {
     }
 
     /// Puts to rest what `write` writes, which must be the secret of `public_key`. It is nowhere
-    /// else meanwhile, but for the look at whether it is.
+    /// else meanwhile, but for the look at whether it is, whose stack is the caller's to overwrite.
     pub(crate) fn written_by<E: From<SecretError>>(
         pages: &SecretPages,
         public_key: PublicKey,
         write: impl FnOnce(&mut [u8; 32]) -> Result<(), E>,
     ) -> Result<Option<Self>, E> {
         let held = Self { secret: pages.fill(write)?, public_key };
-        let is_its_secret = held.with(drop).is_some();
+        let is_its_secret = held.opened().is_some();
         Ok(is_its_secret.then_some(held))
     }
 
@@ -44,9 +44,11 @@ impl Held {
     /// What `work` makes of the key. `None` when its bytes are no more what they were: a fault of
     /// this machine's memory.
     pub(crate) fn with<T>(&self, work: impl FnOnce(SecretKey) -> T) -> Option<T> {
-        forgetting(|| {
-            let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
-            SecretKey::from_bytes(&bytes, self.public_key).map(work)
-        })
+        forgetting(|| self.opened().map(work))
+    }
+
+    fn opened(&self) -> Option<SecretKey> {
+        let bytes = self.secret.expose(|bytes| Zeroizing::new(*bytes));
+        SecretKey::from_bytes(&bytes, self.public_key)
     }
 }

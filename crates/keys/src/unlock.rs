@@ -33,8 +33,8 @@ pub enum UnlockSecret {
     Passphrase(Password),
 }
 
-/// The 32 random bytes of a generated unlock file.
-pub struct UnlockFileSecret(Zeroizing<[u8; 32]>);
+/// The 32 random bytes of a generated unlock file, in one place on the heap.
+pub struct UnlockFileSecret(Box<Zeroizing<[u8; 32]>>);
 
 /// Why there is no unlock secret.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl UnlockFileSecret {
 
     #[cfg(test)]
     pub(crate) fn from_array(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Box::new(Zeroizing::new(bytes)))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -154,8 +154,8 @@ impl UnlockFileSecret {
     }
 
     fn parse(digits: &[u8]) -> Option<Self> {
-        let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(digits, &mut *secret).ok()?;
+        let mut secret = Box::new(Zeroizing::new([0; 32]));
+        hex::decode_to_slice(digits, secret.as_mut_slice()).ok()?;
         Some(Self(secret))
     }
 }

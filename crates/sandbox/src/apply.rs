@@ -19,6 +19,8 @@ pub struct Plan {
     pub read_only: Vec<PathBuf>,
     /// TCP ports that it binds; 0 is one that the system chooses.
     pub bind_ports: Vec<u16>,
+    /// TCP ports to which it opens connections, at whatever address; without any it opens none.
+    pub connect_ports: Vec<u16>,
 }
 
 /// A measure could not be put in force, although its probe said that it works.
@@ -95,7 +97,9 @@ pub fn harden_early(plan: &Plan, table: &Table) -> Result<(), ApplyError> {
         files: table
             .is_on(Measure::LandlockFiles)
             .then_some((plan.read_write.as_slice(), plan.read_only.as_slice())),
-        ports: table.is_on(Measure::LandlockTcp).then_some(plan.bind_ports.as_slice()),
+        ports: table
+            .is_on(Measure::LandlockTcp)
+            .then_some((plan.bind_ports.as_slice(), plan.connect_ports.as_slice())),
         scope: table.is_on(Measure::LandlockScope),
     };
     if rules.files.is_none() && rules.ports.is_none() && !rules.scope {
@@ -105,16 +109,17 @@ pub fn harden_early(plan: &Plan, table: &Table) -> Result<(), ApplyError> {
 }
 
 /// From here on, on every thread: a system call that the profile does not list ends the process.
-/// Call it when all sockets are open.
+/// Call it when all sockets are open but those that the plan connects later.
 ///
 /// # Errors
 /// [`ApplyError`]; the process must not go on.
-pub fn restrict_syscalls(profile: Profile, table: &Table) -> Result<(), ApplyError> {
+pub fn restrict_syscalls(profile: Profile, plan: &Plan, table: &Table) -> Result<(), ApplyError> {
     let measure = Measure::Seccomp;
     if !table.is_on(measure) {
         return Ok(());
     }
-    filter::enforce(profile).map_err(|reason| ApplyError { measure, reason })
+    let dials = !plan.connect_ports.is_empty();
+    filter::enforce(profile, dials).map_err(|reason| ApplyError { measure, reason })
 }
 
 /// Landlock binds only the calling thread and those that it starts.

@@ -24,6 +24,8 @@ pub struct Facts {
     pub home_owner: Option<u32>,
     /// systemd itself started this process, so that a user could have been named there.
     pub is_service: bool,
+    /// The guard opens connections to nodes: only Landlock bounds where they lead.
+    pub dials: bool,
     /// The probes' findings. A measure that is not here counts as not tried, which is a failure.
     pub findings: BTreeMap<Measure, Finding>,
 }

@@ -6,8 +6,9 @@
 //! open no file: a library that looks for one in a rare moment is told so, and goes on.
 //!
 //! Invariants: no profile starts a program or a process; none makes or connects a socket, not even
-//! with the first bytes that it sends; none makes memory executable; none reads another process or
-//! signals one.
+//! with the first bytes that it sends, but for a process that dials: it makes TCP sockets and no
+//! other, and where they lead is Landlock's part, because a filter sees no address; the core never
+//! does; none makes memory executable; none reads another process or signals one.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +32,8 @@ pub enum Profile {
 }
 
 /// Binds all threads of this process for good.
-pub(crate) fn enforce(profile: Profile) -> Result<(), String> {
-    for program in programs(profile, Machine::this()?)? {
+pub(crate) fn enforce(profile: Profile, dials: bool) -> Result<(), String> {
+    for program in programs(profile, dials, Machine::this()?)? {
         seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -67,12 +68,12 @@ impl Machine {
     }
 }
 
-fn programs(profile: Profile, machine: Machine) -> Result<Vec<BpfProgram>, String> {
+fn programs(profile: Profile, dials: bool, machine: Machine) -> Result<Vec<BpfProgram>, String> {
     let mut programs = vec![answered(&[libc::SYS_clone3], libc::ENOSYS, machine)?];
     if profile == Profile::Front {
         programs.push(answered(syscalls::FIND_FILES, libc::EACCES, machine)?);
     }
-    programs.push(list(profile, machine)?);
+    programs.push(list(profile, dials && profile != Profile::Core, machine)?);
     Ok(programs)
 }
 
@@ -81,7 +82,7 @@ fn answered(calls: &[i64], error: libc::c_int, machine: Machine) -> Result<BpfPr
     machine.compiled(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()))
 }
 
-fn list(profile: Profile, machine: Machine) -> Result<BpfProgram, String> {
+fn list(profile: Profile, dials: bool, machine: Machine) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let groups: &[&[i64]] = match profile {
         Profile::Whole | Profile::Core => &[
@@ -96,8 +97,12 @@ fn list(profile: Profile, machine: Machine) -> Result<BpfProgram, String> {
     for call in groups.iter().copied().flatten() {
         rules.insert(*call, Vec::new());
     }
-    for (call, conditions) in conditional(profile)? {
+    let dialling = if dials { dialling()? } else { Vec::new() };
+    for (call, conditions) in conditional(profile)?.into_iter().chain(dialling) {
         rules.entry(call).or_default().push(conditions);
+    }
+    if dials {
+        rules.insert(libc::SYS_connect, Vec::new());
     }
     machine.compiled(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
@@ -142,6 +147,18 @@ fn conditional(profile: Profile) -> Result<Vec<(i64, SeccompRule)>, String> {
         rules.push(rule(libc::SYS_setsockopt, checks)?);
     }
     Ok(rules)
+}
+
+/// New sockets of a process that dials: TCP of both versions, and no other protocol.
+fn dialling() -> Result<Vec<(i64, SeccompRule)>, String> {
+    // Waiting or not.
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    let kind = || Check::masked(1, !libc::SOCK_NONBLOCK, kind);
+    let of = |family: libc::c_int| {
+        let checks = [Check::equal(0, number(family)), kind(), Check::equal(2, 0)];
+        rule(libc::SYS_socket, checks)
+    };
+    [libc::AF_INET, libc::AF_INET6].into_iter().map(of).collect()
 }
 
 /// What one argument, counted from 0, must be.

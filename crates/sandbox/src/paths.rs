@@ -29,8 +29,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) version: i32,
     /// Files and directories to read and write, but not to execute; `None` leaves files alone.
     pub(crate) files: Option<(&'a [PathBuf], &'a [PathBuf])>,
-    /// TCP ports to bind; `None` leaves TCP alone.
-    pub(crate) ports: Option<&'a [u16]>,
+    /// TCP ports to bind, and to connect to; `None` leaves TCP alone.
+    pub(crate) ports: Option<(&'a [u16], &'a [u16])>,
     /// No signals and abstract sockets to the outside.
     pub(crate) scope: bool,
 }
@@ -77,9 +77,12 @@ pub(crate) fn enforce(rules: &Rules<'_>) -> Result<(), ApplyError> {
             }
         }
     }
-    for port in rules.ports.unwrap_or_default() {
-        let rule = NetPort::new(*port, AccessNet::BindTcp);
-        created = created.add_rule(rule).map_err(failed(tcp))?;
+    let (bind, connect) = rules.ports.unwrap_or_default();
+    for (ports, access) in [(bind, AccessNet::BindTcp), (connect, AccessNet::ConnectTcp)] {
+        for port in ports {
+            let rule = NetPort::new(*port, access);
+            created = created.add_rule(rule).map_err(failed(tcp))?;
+        }
     }
     let status = created.restrict_self().map_err(failed(rules.first()))?;
     match status.ruleset {

@@ -57,6 +57,7 @@ impl Facts {
             home_owner: home.and_then(|home| home.metadata().ok()).map(|home| home.uid()),
             is_service: std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|id| id == own_id),
             findings,
+            ..Self::default()
         }
     }
 }
@@ -234,7 +235,7 @@ fn landlock_files() -> Tried {
 
 fn landlock_tcp() -> Tried {
     let version = version_from(paths::TCP_VERSION)?;
-    landlock(&Rules { version, ports: Some(&[]), ..Rules::default() })?;
+    landlock(&Rules { version, ports: Some((&[], &[])), ..Rules::default() })?;
     match std::net::TcpStream::connect(("127.0.0.1", 9)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Finding::Works),
         _ => Err("a connection outside of the rules was not refused".to_owned()),
@@ -250,7 +251,7 @@ fn landlock_scope() -> Tried {
 /// A process under the strictest filter that makes a socket must be ended by the kernel.
 fn seccomp() -> Tried {
     let (reader, writer) = io::pipe().map_err(|error| error.to_string())?;
-    let child = Child::fork(move || match filter::enforce(Profile::Core) {
+    let child = Child::fork(move || match filter::enforce(Profile::Core, false) {
         Ok(()) => drop(std::net::UdpSocket::bind(("127.0.0.1", 0))),
         Err(why) => say(writer, &why),
     })?;

@@ -5,9 +5,10 @@
 //! Invariant: what is there for x86_64 alone does not exist on aarch64, so that the list of one
 //! machine follows from the other's (`filter/tests.rs` relies on it).
 //!
-//! Not on any list, on purpose: `socket`, `connect`, `bind`, `listen`, `sendmsg` (its address lies
-//! in memory, where no filter sees it), `execve`, `fork`, `ptrace`, `process_vm_readv`, `kill`,
-//! `mount`, `bpf`, `io_uring_*`, `keyctl`, `userfaultfd`, `setuid`.
+//! Not on any list, on purpose: `socket` and `connect` (a process that dials has them besides),
+//! `bind`, `listen`, `sendmsg` (its address lies in memory, where no filter sees it), `execve`,
+//! `fork`, `ptrace`, `process_vm_readv`, `kill`, `mount`, `bpf`, `io_uring_*`, `keyctl`,
+//! `userfaultfd`, `setuid`.
 
 /// Memory, threads, time, signals, events, and bytes on open descriptors.
 pub(crate) const BASE: &[i64] = &[

@@ -5,7 +5,8 @@
 //! | `not-root` | the home is root's too, and systemd did not start the guard |
 //! | `ptrace-refused` | the process is root, and that was allowed: root may trace anything |
 //! | `memory-locked` | secrets are in memory of their own |
-//! | `landlock-tcp`, `write-xor-execute` | `seccomp` is on, which refuses the same |
+//! | `landlock-tcp` | `seccomp` is on, which refuses the same, and the guard dials no node |
+//! | `write-xor-execute` | `seccomp` is on, which refuses the same |
 //! | `landlock-scope` | always |
 //! | every other | never |
 //!
@@ -127,7 +128,7 @@ fn row(facts: &Facts, allowed: &[Measure], measure: Measure) -> Row {
     }
     let why = match facts.finding(measure) {
         Finding::Works => {
-            let reason = measure.purpose().to_owned();
+            let reason = purpose(facts, measure).to_owned();
             return Row { measure, state: State::On, reason, remedy: None };
         }
         Finding::WorksAs(how) => {
@@ -143,6 +144,19 @@ fn row(facts: &Facts, allowed: &[Measure], measure: Measure) -> Row {
             Row { measure, state: State::OffAllowed, reason, remedy }
         }
         None => Row { measure, state: State::Missing, reason: why, remedy },
+    }
+}
+
+/// What a measure is for; of a guard that dials nodes some give less.
+fn purpose(facts: &Facts, measure: Measure) -> &'static str {
+    match measure {
+        Measure::LandlockTcp if facts.dials => {
+            "no TCP connection but the front's to the ports of nodes, and no port but its own"
+        }
+        Measure::Seccomp if facts.dials => {
+            "no program started, no new socket but the front's TCP, no other call than listed"
+        }
+        _ => measure.purpose(),
     }
 }
 
@@ -168,6 +182,7 @@ fn excuse(facts: &Facts, allowed: &[Measure], measure: Measure) -> Option<&'stat
         Measure::MemoryLocked => {
             is_on(Measure::SecretMemory).then_some("keys are in pages of their own")
         }
+        Measure::LandlockTcp if facts.dials => None,
         Measure::LandlockTcp | Measure::WriteXorExecute => {
             is_on(Measure::Seccomp).then_some("the system call filter refuses the same")
         }

@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::address::ListenAddress;
 pub use crate::chains::ChainEntry;
+use crate::credential::read_token;
+use crate::nodes;
+pub use crate::nodes::{NodeEntry, NodeTls};
 use crate::policy::{Client, Credential, Fingerprint, KeySet, Operation, Policy};
 
 /// Of sr25519 and ed25519, of ECDSA on secp256k1, of BLS12-381.
@@ -43,14 +46,17 @@ pub struct Config {
     /// The Substrate chains that this home signs for.
     #[serde(default, rename = "chain")]
     pub chains: Vec<ChainEntry>,
+    /// The nodes that the guard dials.
+    #[serde(default, rename = "node")]
+    pub nodes: Vec<NodeEntry>,
 }
 
 /// `[listen]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// Where validator clients connect.
-    pub address: SocketAddr,
+    /// Where validator clients connect, if anywhere.
+    pub address: ListenAddress,
     /// Certificate and key, to serve TLS 1.3.
     pub tls: Option<Tls>,
     /// Values of the `Host` header that are served; empty serves all. Against DNS rebinding.
@@ -78,8 +84,8 @@ pub struct Tls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsListen {
-    /// Where `/metrics`, `/healthz`, `/readyz` and the console are served.
-    pub address: SocketAddr,
+    /// Where `/metrics`, `/healthz`, `/readyz` and the console are served, if anywhere.
+    pub address: ListenAddress,
 }
 
 /// `[limits]`
@@ -120,12 +126,14 @@ pub struct ClientEntry {
     pub token_sha256: Option<String>,
     /// Recognised by a client certificate whose DER form has this SHA-256 digest.
     pub certificate_sha256: Option<String>,
+    /// Recognised by being this node, which the guard dials.
+    pub node: Option<String>,
 }
 
 impl Default for Listen {
     fn default() -> Self {
         Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            address: ListenAddress::local(9000),
             tls: None,
             allowed_hosts: Vec::new(),
             danger_allow_anonymous_remote_clients: false,
@@ -135,7 +143,7 @@ impl Default for Listen {
 
 impl Default for MetricsListen {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 9001)) }
+        Self { address: ListenAddress::local(9001) }
     }
 }
 
@@ -163,6 +171,7 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError(error.to_string()))?;
         config.check_limits()?;
         config.substrate_chains()?;
+        nodes::check(&config.nodes)?;
         Ok(config)
     }
 
@@ -175,7 +184,7 @@ impl Config {
         let clients = self
             .clients
             .iter()
-            .map(|entry| entry.resolve(home, &key_sets))
+            .map(|entry| entry.resolve(home, &key_sets, &self.nodes))
             .collect::<Result<_, _>>()?;
         let policy = Policy::new(clients).map_err(|name| {
             ConfigError(format!("client {name:?}: its name or its credential stands twice"))
@@ -204,15 +213,25 @@ impl Config {
     }
 
     fn check_reach(&self, policy: &Policy) -> Result<(), ConfigError> {
-        let open = policy.admits_anonymous() && !self.listen.address.ip().is_loopback();
+        let Some(address) = self.listen.address.0 else {
+            return if self.nodes.is_empty() {
+                Err(ConfigError(
+                    "[listen] address is none, and there is no [[node]] to dial: nobody could ask \
+                     for anything. Give one of both"
+                        .to_owned(),
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        let open = policy.admits_anonymous() && !address.ip().is_loopback();
         let certificate =
             self.listen.tls.as_ref().is_some_and(|tls| tls.require_client_certificate);
         if open && !certificate && !self.listen.danger_allow_anonymous_remote_clients {
             return Err(ConfigError(format!(
-                "[listen] address {} can be reached from outside, and an anonymous client may \
-                 sign there. Give the client a token or a certificate, listen on 127.0.0.1, or \
-                 set danger_allow_anonymous_remote_clients = true",
-                self.listen.address
+                "[listen] address {address} can be reached from outside, and an anonymous client \
+                 may sign there. Give the client a token or a certificate, listen on 127.0.0.1, or \
+                 set danger_allow_anonymous_remote_clients = true"
             )));
         }
         Ok(())
@@ -244,24 +263,45 @@ impl ClientEntry {
         &self,
         home: &Path,
         key_sets: &BTreeMap<&str, HashSet<Vec<u8>>>,
+        nodes: &[NodeEntry],
     ) -> Result<Client, ConfigError> {
         let fail = |why: String| ConfigError(format!("client {:?}: {why}", self.name));
+        let credential = self.credential(home).map_err(fail)?;
+        if self.anonymous && self.allow.contains(&Operation::KeyManagement) {
+            return Err(fail(
+                "an anonymous client cannot do key-management; give it a token".into(),
+            ));
+        }
+        if let Some(name) = &self.node {
+            let node = nodes.iter().find(|node| node.name == *name);
+            let node = node.ok_or_else(|| {
+                fail(format!("there is no [[node]] {name:?}, or it was added since the start"))
+            })?;
+            self.allow
+                .iter()
+                .try_for_each(|operation| node.check_allowed(*operation))
+                .map_err(fail)?;
+        }
+        let keys = self.resolve_keys(key_sets).map_err(fail)?;
+        let allow = self.allow.iter().copied().collect();
+        Ok(Client { name: self.name.clone(), credential, allow, keys })
+    }
+
+    fn credential(&self, home: &Path) -> Result<Credential, String> {
         let mut credentials = Vec::new();
         if self.anonymous {
             credentials.push(Credential::Anonymous);
         }
+        if let Some(name) = &self.node {
+            credentials.push(Credential::Node(name.clone()));
+        }
         if let Some(file) = &self.token_file {
-            let path = home.join(file);
-            let token = std::fs::read_to_string(&path)
-                .map_err(|error| fail(format!("cannot read token_file {path:?}: {error}")))?;
-            if token.trim().len() < 16 {
-                return Err(fail(format!("token_file {path:?} holds less than 16 characters")));
-            }
-            credentials.push(Credential::Token(Fingerprint::of(token.trim().as_bytes())));
+            let token = read_token(&home.join(file))?;
+            credentials.push(Credential::Token(Fingerprint::of(token.as_bytes())));
         }
         let digest = |text: &String| {
             Fingerprint::from_hex(text)
-                .ok_or_else(|| fail("a SHA-256 digest has 64 hex digits".into()))
+                .ok_or_else(|| "a SHA-256 digest has 64 hex digits".to_owned())
         };
         if let Some(text) = &self.token_sha256 {
             credentials.push(Credential::Token(digest(text)?));
@@ -270,19 +310,9 @@ impl ClientEntry {
             credentials.push(Credential::Certificate(digest(text)?));
         }
         let [credential] = <[Credential; 1]>::try_from(credentials).map_err(|_| {
-            fail(
-                "needs exactly one of anonymous, token_file, token_sha256, certificate_sha256"
-                    .into(),
-            )
+            "needs exactly one of anonymous, token_file, token_sha256, certificate_sha256, node"
         })?;
-        if self.anonymous && self.allow.contains(&Operation::KeyManagement) {
-            return Err(fail(
-                "an anonymous client cannot do key-management; give it a token".into(),
-            ));
-        }
-        let keys = self.resolve_keys(key_sets).map_err(fail)?;
-        let allow = self.allow.iter().copied().collect();
-        Ok(Client { name: self.name.clone(), credential, allow, keys })
+        Ok(credential)
     }
 
     fn resolve_keys(&self, key_sets: &BTreeMap<&str, HashSet<Vec<u8>>>) -> Result<KeySet, String> {

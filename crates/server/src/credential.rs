@@ -5,11 +5,13 @@
 //! what the core does.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::link::message::GateEntry;
 use crate::policy::Client;
@@ -61,6 +63,8 @@ pub enum Credential {
     Token(Fingerprint),
     /// A client certificate, by the digest of its DER form.
     Certificate(Fingerprint),
+    /// A node that the guard dials, by its name in the configuration. The front vouches for it.
+    Node(String),
 }
 
 impl Credential {
@@ -69,6 +73,7 @@ impl Credential {
             Self::Anonymous => Self::Anonymous,
             Self::Token(digest) => Self::Token(digest.at_gate()),
             Self::Certificate(digest) => Self::Certificate(digest.at_gate()),
+            Self::Node(name) => Self::Node(name.clone()),
         }
     }
 }
@@ -80,6 +85,8 @@ pub struct Presented {
     pub certificate: Option<Fingerprint>,
     /// The digest of the bearer token, if the request had one.
     pub token: Option<Fingerprint>,
+    /// The node at the other end, if the guard opened the connection.
+    pub node: Option<String>,
 }
 
 impl Presented {
@@ -88,7 +95,13 @@ impl Presented {
         Self {
             certificate: self.certificate.as_ref().map(Fingerprint::at_gate),
             token: self.token.as_ref().map(Fingerprint::at_gate),
+            node: self.node.clone(),
         }
+    }
+
+    /// What a connection that the guard opened to this node brings along.
+    pub(crate) fn by_node(name: &str) -> Self {
+        Self { node: Some(name.to_owned()), ..Self::default() }
     }
 }
 
@@ -119,7 +132,8 @@ impl HasCredential for GateEntry {
     }
 }
 
-/// Who of `known` is this? A token counts before a certificate, a certificate before nothing.
+/// Who of `known` is this? A token counts before a certificate, a certificate before nothing; at
+/// the other end of a connection that the guard opened there is its node and nobody else.
 pub(crate) fn recognise<'a, C: HasCredential>(
     known: &'a [C],
     presented: &Presented,
@@ -127,6 +141,10 @@ pub(crate) fn recognise<'a, C: HasCredential>(
     let find = |wanted: &dyn Fn(&Credential) -> bool| {
         known.iter().find(|client| wanted(client.credential()))
     };
+    if let Some(node) = &presented.node {
+        return find(&|known| matches!(known, Credential::Node(name) if name == node))
+            .ok_or(NotRecognised::WrongCredential);
+    }
     if let Some(token) = &presented.token {
         return find(&|known| matches!(known, Credential::Token(t) if t.matches(token)))
             .ok_or(NotRecognised::WrongCredential);
@@ -136,6 +154,20 @@ pub(crate) fn recognise<'a, C: HasCredential>(
             .ok_or(NotRecognised::WrongCredential);
     }
     find(&|known| *known == Credential::Anonymous).ok_or(NotRecognised::NoCredential)
+}
+
+/// Reads a bearer token's file. The token is wiped when it is dropped.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read token_file {path:?}: {error}"))?;
+    let text = Zeroizing::new(text);
+    if text.trim().len() < 16 {
+        return Err(format!("token_file {path:?} holds less than 16 characters"));
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 impl NotRecognised {

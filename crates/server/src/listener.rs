@@ -298,7 +298,7 @@ impl Connection {
 }
 
 /// Until the guard shall stop; a sender that is gone means the same.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // The guard that `wait_for` returns must not live across an await.
     drop(stop.wait_for(|stop| *stop).await);
 }

@@ -31,7 +31,9 @@ fn the_template_is_valid_and_closed_by_default() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("api-token.txt"), "0123456789abcdef").unwrap();
     let config = Config::parse(&template("mainnet")).unwrap();
-    assert!(config.listen.address.ip().is_loopback() && config.metrics.address.ip().is_loopback());
+    for address in [config.listen.address, config.metrics.address] {
+        assert!(address.0.unwrap().ip().is_loopback());
+    }
     let policy = config.policy(home.path()).unwrap();
     let anonymous = policy.recognise(&Presented::default()).unwrap();
     for operation in Operation::ALL {
@@ -142,4 +144,36 @@ fn an_empty_list_of_key_sets_is_no_key_at_all() {
     let policy = Config::parse(&text).unwrap().policy(Path::new("/nowhere")).unwrap();
     let client = policy.recognise(&Presented::default()).unwrap();
     assert!(!Policy::sees(client, &hex::decode(&KEY[2..]).unwrap()));
+}
+
+#[test]
+fn a_node_is_dialled_by_address_and_port_and_in_clear_elsewhere_only_by_name() {
+    let node = |more: &str| {
+        let text =
+            format!("network = \"minimal\"\n[[node]]\nname = \"n\"\ntoken_file = \"t\"\n{more}");
+        Config::parse(&text).map(|config| config.nodes[0].address().unwrap().to_string())
+    };
+    assert_eq!(node("url = \"ws://127.0.0.1:9955\"").unwrap(), "127.0.0.1:9955");
+    assert_eq!(node("url = \"ws://[::1]:9955/guard\"").unwrap(), "[::1]:9955");
+    let plain = "url = \"ws://10.0.0.7:9955\"";
+    assert!(node(plain).unwrap_err().to_string().contains("danger_allow_plain_text"));
+    let named = format!("{plain}\ndanger_allow_plain_text = true");
+    assert_eq!(node(&named).unwrap(), "10.0.0.7:9955");
+    let tls = "url = \"wss://10.0.0.7:9955\"\ntls = { authorities = \"ca.pem\" }";
+    assert_eq!(node(tls).unwrap(), "10.0.0.7:9955");
+    let many: String = (0..17)
+        .map(|number| {
+            format!("[[node]]\nname = \"n{number}\"\ntoken_file = \"t\"\nurl = \"ws://[::1]:1\"\n")
+        })
+        .collect();
+    assert!(error_of(&many).contains("16 nodes at most"));
+}
+
+#[test]
+fn a_listener_is_nowhere_only_where_none_stands() {
+    assert!(error_of("[listen]\naddress = \"\"").contains("or none"));
+    assert!(error_of("[listen]\naddress = \"None\"").contains("or none"));
+    assert!(error_of("[listen]\naddress = \"none\"").contains("no [[node]] to dial"));
+    let text = "network = \"minimal\"\n[metrics]\naddress = \"none\"";
+    assert_eq!(Config::parse(text).unwrap().metrics.address.0, None);
 }

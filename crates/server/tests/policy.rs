@@ -101,8 +101,11 @@ fn a_wrong_credential_never_falls_back() {
     ])
     .unwrap();
     let who = |token: Option<&str>, certificate: Option<&str>| {
-        let presented =
-            Presented { token: token.map(digest), certificate: certificate.map(digest) };
+        let presented = Presented {
+            token: token.map(digest),
+            certificate: certificate.map(digest),
+            node: None,
+        };
         policy.recognise(&presented).map(|client| client.name.clone())
     };
     assert_eq!(who(None, None).as_deref(), Ok("anonymous"));
@@ -123,9 +126,30 @@ fn a_wrong_credential_never_falls_back() {
 }
 
 #[test]
+fn at_the_other_end_of_a_dialled_connection_is_its_node_whatever_else_is_shown() {
+    let policy = Policy::new(vec![
+        client("anonymous", Credential::Anonymous, &[], KeySet::All),
+        client("by token", token("right"), &[], KeySet::All),
+        client("the node", Credential::Node("node".to_owned()), &[], KeySet::All),
+    ])
+    .unwrap();
+    let who = |node: Option<&str>, token: Option<&str>| {
+        let (node, token) = (node.map(str::to_owned), token.map(digest));
+        let presented = Presented { node, token, ..Presented::default() };
+        policy.recognise(&presented).map(|client| client.name.clone())
+    };
+    assert_eq!(who(Some("node"), None).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("node"), Some("right")).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("node"), Some("wrong")).as_deref(), Ok("the node"));
+    assert_eq!(who(Some("other"), None), Err(NotRecognised::WrongCredential));
+    assert_eq!(who(Some("other"), Some("right")), Err(NotRecognised::WrongCredential));
+    assert_eq!(who(None, Some("node")), Err(NotRecognised::WrongCredential));
+}
+
+#[test]
 fn a_token_is_no_certificate_of_the_same_digest() {
     let policy = Policy::new(vec![client("a", token("x"), &[], KeySet::All)]).unwrap();
-    let presented = Presented { certificate: Some(digest("x")), token: None };
+    let presented = Presented { certificate: Some(digest("x")), ..Presented::default() };
     assert_eq!(policy.recognise(&presented).err(), Some(NotRecognised::WrongCredential));
 }
 
@@ -173,7 +197,7 @@ proptest! {
         });
         let policy = Policy::new(clients.collect()).unwrap();
         let token = presented.map(|index| digest(&index.to_string()));
-        let recognised = policy.recognise(&Presented { certificate: None, token });
+        let recognised = policy.recognise(&Presented { token, ..Presented::default() });
         let line = presented.and_then(|index| lines.get(index));
         prop_assert_eq!(recognised.is_ok(), line.is_some());
         if let (Ok(client), Some((allow, keys))) = (recognised, line) {

@@ -12,6 +12,8 @@ pub(crate) enum TlsCommand {
     Init(TlsInitArguments),
     /// Issue a certificate for a client, or for another guard
     Client(TlsClientArguments),
+    /// Issue a certificate for a node that the guard dials
+    Node(TlsNodeArguments),
     /// Issue the guard's certificate again, for the same key
     Renew(TlsRenewArguments),
     /// List the certificates of this home: digests, names, days left
@@ -58,6 +60,40 @@ pub(crate) struct TlsClientArguments {
     pub(crate) out: Option<PathBuf>,
 
     /// An operation that the client may ask for; give each [default: a validator client's six]
+    #[arg(long, value_name = "OPERATION", hide_default_value = true)]
+    pub(crate) allow: Vec<String>,
+
+    /// Add the lines to palisade.toml instead of only printing them
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+DIR gets NAME.pem (certificate), NAME.key (private key, mode 0600) and ca.pem (to recognise the
+guard by). The guard shows the node tls/guard.pem. It looks up no names: the url has an IP address.
+
+Examples:
+  palisade tls node validator-1 --url wss://10.0.0.7:9955 --out validator-1-tls --write
+  palisade tls node validator-2 --url wss://10.0.0.8:9955 --name validator-2.internal")]
+pub(crate) struct TlsNodeArguments {
+    /// The node's name: lowercase letters, digits and dashes
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Where the node listens for its guard: wss://ADDRESS:PORT
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+
+    /// A name or address in the certificate; give each [default: the address in the url]
+    #[arg(long = "name", value_name = "NAME|ADDRESS", hide_default_value = true)]
+    pub(crate) names: Vec<String>,
+
+    /// Where the node's files go; made if it is not there [default: tls/nodes/NAME in the home]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_default_value = true)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// An operation that the node may ask for; give each [default: session-duties]
     #[arg(long, value_name = "OPERATION", hide_default_value = true)]
     pub(crate) allow: Vec<String>,
 

@@ -20,7 +20,8 @@ pub(super) fn run<S: Stages>(
     keep_few_heaps();
     logging::start(arguments.log_format);
     let secret = unlock::secret_of(home)?;
-    let table = secure::table(home, &arguments.allow_unhardened)?;
+    let config = home.read_config()?;
+    let table = secure::table(home, &config, &arguments.allow_unhardened)?;
     let two_processes = table.is_on(Measure::TwoProcesses);
     let options = RunOptions {
         listen: arguments.listen,
@@ -28,7 +29,7 @@ pub(super) fn run<S: Stages>(
         front: two_processes.then(|| front_arguments(&table)),
         measures: secure::rows(&table),
     };
-    let plan = secure::plan_of_core(home)?;
+    let plan = secure::plan_of_core(&config, home);
     let profile = if two_processes { Profile::Core } else { Profile::Whole };
     daemon::run(home, secret, &options, stages(Hardening { plan, table, profile }))?;
     Ok(Outcome::Yes)
@@ -69,7 +70,8 @@ impl Hardening {
 }
 
 impl Stages for Hardening {
-    fn one_thread(&mut self) -> Result<(), HomeError> {
+    fn one_thread(&mut self, dials: &[u16]) -> Result<(), HomeError> {
+        self.plan.connect_ports = dials.to_vec();
         if self.profile != Profile::Front {
             secure::report(&self.table);
         }
@@ -78,18 +80,27 @@ impl Stages for Hardening {
     }
 
     fn everything_open(&mut self) -> Result<(), HomeError> {
-        restrict_syscalls(self.profile, &self.table)
+        restrict_syscalls(self.profile, &self.plan, &self.table)
             .map_err(|error| HomeError::CouldNot(error.to_string()))
     }
 
     fn serving(&mut self, bound: Bound) {
-        let announced = output::line(&format!(
-            "palisade is ready: signing on {}, metrics and console on http://{}",
-            bound.listen, bound.metrics
-        ));
+        let announced = output::line(&ready_line(bound));
         if let Err(failure) = announced {
             // The log has said it too; a guard does not stop because nobody reads.
             tracing::warn!(?failure, "standard output cannot be written");
         }
     }
+}
+
+fn ready_line(bound: Bound) -> String {
+    let signing = match bound.listen.0 {
+        Some(address) => format!("signing on {address}"),
+        None => "signing for the nodes that it dials".to_owned(),
+    };
+    let watching = match bound.metrics.0 {
+        Some(address) => format!("metrics and console on http://{address}"),
+        None => "no metrics".to_owned(),
+    };
+    format!("palisade is ready: {signing}, {watching}")
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use palisade_sandbox::{CleanStart, Facts, Measure, Plan, State, Table, clean_start, judge};
 use palisade_server::admin::MeasureRow;
+use palisade_server::config::Config;
 use palisade_server::home::Home;
 use palisade_server::named_files;
 
@@ -35,7 +36,9 @@ const KEPT_VARIABLES: &[&str] = &[
 
 pub(super) fn run(home: &Home, command: SecureCommand) -> Done {
     let SecureCommand::Check { json, allow_unhardened } = command;
-    let table = judge(&Facts::gather(Some(home.path())), &allow_unhardened);
+    // The check needs no home, and one that cannot be read dials nobody.
+    let config = home.read_config().ok();
+    let table = judge(&facts(home, config.as_ref()), &allow_unhardened);
     let missing = table.missing().count();
     if json {
         output::json(&serde_json::json!({
@@ -76,9 +79,14 @@ pub(super) fn shield(allowed: &[Measure]) -> Result<(), Failure> {
     palisade_sandbox::shield(allowed).map_err(|error| Failure::CouldNot(error.to_string()))
 }
 
+fn facts(home: &Home, config: Option<&Config>) -> Facts {
+    let dials = config.is_some_and(|config| !config.nodes.is_empty());
+    Facts { dials, ..Facts::gather(Some(home.path())) }
+}
+
 /// Tries all measures. A missing one ends the start, with the whole table in the log.
-pub(super) fn table(home: &Home, allowed: &[Measure]) -> Result<Table, Failure> {
-    let table = judge(&Facts::gather(Some(home.path())), allowed);
+pub(super) fn table(home: &Home, config: &Config, allowed: &[Measure]) -> Result<Table, Failure> {
+    let table = judge(&facts(home, Some(config)), allowed);
     let missing: Vec<String> = table.missing().map(in_words).collect();
     if missing.is_empty() {
         return Ok(table);
@@ -145,9 +153,8 @@ const MEMORY_INFORMATION: &str = "/proc/meminfo";
 
 /// What the core needs of the machine: its home, and what the configuration names. Its sockets are
 /// open by then.
-pub(super) fn plan_of_core(home: &Home) -> Result<Plan, Failure> {
-    let config = home.read_config()?;
-    let mut read_only = named_files::read_only(home.path(), &config);
+pub(super) fn plan_of_core(config: &Config, home: &Home) -> Plan {
+    let mut read_only = named_files::read_only(home.path(), config);
     read_only.extend(Some(MEMORY_INFORMATION.into()).filter(|path: &PathBuf| path.exists()));
-    Ok(Plan { read_write: vec![home.path().to_owned()], read_only, bind_ports: Vec::new() })
+    Plan { read_write: vec![home.path().to_owned()], read_only, ..Plan::default() }
 }

@@ -63,6 +63,8 @@ impl Browser {
             .args(["-c", "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>&1", "sh", program])
             .args(OPTIONS)
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            // What it makes beside its profile goes with it.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)

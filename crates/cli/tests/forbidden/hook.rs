@@ -36,10 +36,10 @@ pub fn socket_of(profile: Profile) -> &'static str {
 }
 
 impl Stages for Hooked {
-    fn one_thread(&mut self) -> Result<(), HomeError> {
+    fn one_thread(&mut self, dials: &[u16]) -> Result<(), HomeError> {
         let way_in = UnixListener::bind(socket_of(self.hardening.profile())).unwrap();
         self.way_in = Some((way_in, OpenSockets::open().unwrap()));
-        self.hardening.one_thread()
+        self.hardening.one_thread(dials)
     }
 
     fn everything_open(&mut self) -> Result<(), HomeError> {

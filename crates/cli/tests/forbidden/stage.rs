@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use crate::hook::{DID_IT, socket_of};
 use crate::support::Guard;
 use crate::support::home::TestHome;
+use crate::support::node::dial;
 
 /// A running guard whose processes do what they are asked.
 pub struct Stage {
@@ -41,9 +43,23 @@ impl Stage {
         Self::started_by(measures, |command| command)
     }
 
+    /// The same with all measures, and a node at this address that the guard dials.
+    pub fn dialling(node: SocketAddr) -> Self {
+        let home = TestHome::with_keys(1);
+        dial(&home, "node", node);
+        Self::in_home(home, &[], |command| command)
+    }
+
     /// The same, started by the command that `starter` makes of the guard's.
     pub fn started_by(measures: &[&str], starter: impl FnOnce(Command) -> Command) -> Self {
-        let home = TestHome::with_keys(1);
+        Self::in_home(TestHome::with_keys(1), measures, starter)
+    }
+
+    fn in_home(
+        home: TestHome,
+        measures: &[&str],
+        starter: impl FnOnce(Command) -> Command,
+    ) -> Self {
         fs::create_dir(home.beside("directory")).unwrap();
         fs::write(home.beside(OUTSIDE), "x").unwrap();
         let run = home.run_command();

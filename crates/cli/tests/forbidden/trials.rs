@@ -54,6 +54,7 @@ pub fn all() -> Vec<Trial> {
             can_do_everything(profile, off);
         }));
     }
+    trials.push(trial("a_front_that_dials_reaches_its_nodes_port_alone".to_owned(), dials));
     trials.push(trial("the_front_opens_nothing_even_without_landlock".to_owned(), || {
         only(Profile::Front, &["landlock-files"], |act| {
             act.refused_by(Profile::Front).contains(&"seccomp") && !act.ends(Profile::Front)
@@ -134,5 +135,25 @@ fn can_do_everything(profile: Profile, off: &[&str]) {
             continue;
         }
         act.assert_done(&act.attempt(&stage, profile, &listener));
+    }
+}
+
+/// Whoever breaks into a front that dials reaches the port of its node; the core reaches nothing.
+fn dials() {
+    let (node, other) = (listener(), listener());
+    let stage = Stage::dialling(node.local_addr().unwrap());
+    let connect = |profile, to: &TcpListener| {
+        stage.attempt(profile, "connect", &to.local_addr().unwrap().to_string())
+    };
+    assert_eq!(connect(Profile::Front, &node), Outcome::Did(String::new()));
+    if stage.has("landlock-tcp") {
+        let outcome = connect(Profile::Front, &other);
+        let Outcome::Refused(why) = outcome else { panic!("{outcome:?}") };
+        assert!(why.starts_with("Permission denied"), "{why}");
+    } else {
+        skip("another port", "the kernel does not bind connections to ports");
+    }
+    if stage.has("seccomp") {
+        assert_eq!(connect(Profile::Core, &node), Outcome::Gone);
     }
 }

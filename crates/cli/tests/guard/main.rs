@@ -20,6 +20,8 @@ mod bad_input;
 mod bounds;
 mod clients;
 mod contract;
+mod dialled_nodes;
+mod dialled_over_tls;
 mod front_log;
 mod hardening;
 mod key_manager;

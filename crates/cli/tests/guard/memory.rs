@@ -199,8 +199,14 @@ fn no_page_of_the_core_that_another_process_reads_holds_a_key_at_rest() {
     if is_hidden(guard.id()) || !is_on(&guard, "secret-memory") {
         return;
     }
+    let unlock = fs::read_to_string(home.path().join("unlock.secret")).unwrap();
+    let (_, unlock) = unlock.trim().split_once(':').unwrap();
+    let mut wanted = forms_of_the_keys();
+    wanted.push(("the unlock secret as digits".to_owned(), unlock.as_bytes().to_vec()));
+    wanted.push(("the unlock secret".to_owned(), hex::decode(unlock).unwrap()));
+    assert_eq!(found(guard.id(), &wanted, any), NOTHING, "right after the start");
     serve(&guard);
-    assert_eq!(found(guard.id(), &forms_of_the_keys(), any), NOTHING);
+    assert_eq!(found(guard.id(), &wanted, any), NOTHING);
     assert_ne!(found(guard.id(), &passed(), any), NOTHING, "the search can find");
 }
 

@@ -7,11 +7,12 @@
 pub mod duty;
 pub mod home;
 pub mod http;
+pub mod node;
 pub mod schema;
 pub mod socket;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -23,12 +24,15 @@ use serde_json::Value;
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where nothing can listen.
+pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A running guard.
 pub struct Guard {
     child: Child,
-    /// Of the signing listener.
+    /// Of the signing listener; [`NOWHERE`] without one.
     pub listen: SocketAddr,
-    /// Of metrics, health and console.
+    /// Of metrics, health and console; [`NOWHERE`] without one.
     pub metrics: SocketAddr,
     written: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
@@ -139,11 +143,16 @@ impl Drop for Guard {
 }
 
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let (listen, metrics) = line
-        .trim()
-        .strip_prefix("palisade is ready: signing on ")?
-        .split_once(", metrics and console on http://")?;
-    Some((listen.parse().ok()?, metrics.parse().ok()?))
+    let line = line.trim().strip_prefix("palisade is ready: signing ")?;
+    let (signing, watching) = line.split_once(", ")?;
+    let address = |text: &str, before: &str, without: &str| match text.strip_prefix(before) {
+        Some(address) => address.parse().ok(),
+        None => (text == without).then_some(NOWHERE),
+    };
+    Some((
+        address(signing, "on ", "for the nodes that it dials")?,
+        address(watching, "metrics and console on http://", "no metrics")?,
+    ))
 }
 
 fn collect(source: impl Read + Send + 'static, written: &Arc<Mutex<String>>) -> JoinHandle<()> {

@@ -122,11 +122,10 @@ pub(super) fn close(
     random(&mut nonce).map_err(VaultError::Randomness)?;
     let context = [CLOSING_DOMAIN, digest].concat();
     let nothing: &mut [u8] = &mut [];
-    let tag = home_key
-        .cipher()
-        .encrypt_inout_detached((&nonce).into(), &context, nothing.into())
-        .map_err(|_| internal(TOO_LONG))?;
-    Ok((nonce, tag.into()))
+    let tag = forgetting(|| {
+        home_key.cipher().encrypt_inout_detached((&nonce).into(), &context, nothing.into())
+    });
+    Ok((nonce, tag.map_err(|_| internal(TOO_LONG))?.into()))
 }
 
 pub(super) fn check_closing(
@@ -137,10 +136,11 @@ pub(super) fn check_closing(
 ) -> Result<(), Fault> {
     let context = [CLOSING_DOMAIN, digest].concat();
     let nothing: &mut [u8] = &mut [];
-    home_key
-        .cipher()
-        .decrypt_inout_detached(nonce.into(), &context, nothing.into(), tag.into())
-        .map_err(|_| Fault::Damaged("its closing seal does not hold"))
+    let (nonce, tag) = (nonce.into(), tag.into());
+    let opened = forgetting(|| {
+        home_key.cipher().decrypt_inout_detached(nonce, &context, nothing.into(), tag)
+    });
+    opened.map_err(|_| Fault::Damaged("its closing seal does not hold"))
 }
 
 const TOO_LONG: Fault = Fault::Internal("a value was too long to be sealed");

@@ -78,7 +78,7 @@ fn number_on_arm(name: &str) -> Option<i64> {
 
 impl Subject {
     fn programs(&self, profile: Profile) -> Vec<BpfProgram> {
-        programs(profile, self.machine).unwrap()
+        programs(profile, false, self.machine).unwrap()
     }
 
     fn number(&self, name: &str) -> u32 {
@@ -330,6 +330,41 @@ fn numbers_that_no_call_has_end_the_process() {
                 let call = Call { number, architecture: subject.audit, arguments: [0; 6] };
                 let found = decide(&programs, &call);
                 assert_eq!(found, Decision::Ended, "{} {of} {number:#x}", subject.name);
+            }
+        }
+    }
+}
+
+/// Everything else stays as it is, and the core stays whole.
+#[test]
+fn a_process_that_dials_may_make_tcp_sockets_and_connect_and_nothing_more() {
+    let bits = |bits: libc::c_int| u64::from(bits.cast_unsigned());
+    let tcp = bits(libc::SOCK_STREAM | libc::SOCK_CLOEXEC);
+    let socket = |family, kind, protocol| [bits(family), kind, protocol, 0, 0, 0];
+    for subject in subjects() {
+        for (profile, of) in PROFILES {
+            let programs = programs(profile, true, subject.machine).unwrap();
+            let dials = profile != Profile::Core;
+            for number in NUMBERS {
+                let name = (subject.name_of)(number);
+                let before = tried(&subject, profile, &subject.programs(profile), number);
+                let after = tried(&subject, profile, &programs, number);
+                let changes = dials && name == Some("connect");
+                assert_eq!(before != after, changes, "{} {of} {name:?}", subject.name);
+            }
+            for (arguments, passes) in [
+                (socket(libc::AF_INET, tcp, 0), true),
+                (socket(libc::AF_INET6, tcp | bits(libc::SOCK_NONBLOCK), 0), true),
+                (socket(libc::AF_INET, bits(libc::SOCK_STREAM), 0), false),
+                (socket(libc::AF_INET, bits(libc::SOCK_DGRAM | libc::SOCK_CLOEXEC), 0), false),
+                (socket(libc::AF_INET, tcp, 262), false), // IPPROTO_MPTCP
+                (socket(libc::AF_UNIX, tcp, 0), false),
+                (socket(libc::AF_NETLINK, tcp, 0), false),
+            ] {
+                let number = subject.number("socket");
+                let call = Call { number, architecture: subject.audit, arguments };
+                let allowed = decide(&programs, &call) == Decision::Allowed;
+                assert_eq!(allowed, passes && dials, "{} {of} {arguments:?}", subject.name);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 /// A user of its own on a new kernel.
 fn good() -> Facts {
     let findings = Measure::ALL.into_iter().map(|measure| (measure, Finding::Works)).collect();
-    Facts { user: 1000, home_owner: Some(1000), is_service: false, findings }
+    Facts { user: 1000, home_owner: Some(1000), findings, ..Facts::default() }
 }
 
 fn without(measures: &[Measure]) -> Facts {
@@ -36,6 +36,19 @@ fn a_good_machine_has_every_measure_once_and_in_order() {
     let measures: Vec<Measure> = table.measures.iter().map(|row| row.measure).collect();
     assert_eq!(measures, Measure::ALL);
     assert!(table.measures.iter().all(|row| row.state == State::On && row.remedy.is_none()));
+}
+
+#[test]
+fn a_guard_that_dials_needs_landlock_for_tcp_or_its_name() {
+    let facts = Facts { dials: true, ..without(&[Measure::LandlockTcp]) };
+    assert_eq!(missing(&facts, &[]), [Measure::LandlockTcp]);
+    assert_eq!(missing(&facts, &[Measure::LandlockTcp]), []);
+    assert_eq!(missing(&Facts { dials: false, ..facts }, &[]), []);
+    let table = judge(&Facts { dials: true, ..good() }, &[]);
+    for measure in [Measure::LandlockTcp, Measure::Seccomp] {
+        let row = table.measures.iter().find(|row| row.measure == measure).unwrap();
+        assert!(row.state == State::On && row.reason.contains("but the front's"), "{row:?}");
+    }
 }
 
 #[test]

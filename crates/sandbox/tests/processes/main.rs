@@ -31,10 +31,11 @@ fn main() -> ExitCode {
     if let Some(code) = role::play() {
         return code;
     }
-    let tests: [(&str, fn()); 18] = [
+    let tests: [(&str, fn()); 19] = [
         ("whole_serves_files_threads_and_connections", work::whole),
         ("front_serves_connections_and_opens_nothing_of_the_home", work::front),
         ("core_serves_files_and_an_inherited_socket", work::core),
+        ("a_front_that_dials_reaches_its_port_and_no_other", work::dialling_front),
         ("a_secret_is_in_no_page_that_another_process_reads", secrets::unreadable),
         ("locked_memory_that_runs_out_is_an_error_where_it_is_demanded", secrets::runs_out),
         ("bytes_beside_secret_pages_fault", secrets::guard_pages),

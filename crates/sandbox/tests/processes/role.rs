@@ -18,7 +18,8 @@ pub(crate) const READY: &str = "ready";
 
 /// A role, and what it needs to know.
 pub(crate) struct Scene {
-    /// `none`, `whole`, `front` or `core`; `front-but-seccomp` leaves a measure off.
+    /// `none`, `whole`, `front` or `core`; `front-dials-PORT` opens connections to this port;
+    /// `front-but-seccomp` leaves a measure off.
     pub(crate) profile: String,
     /// What to do.
     pub(crate) act: String,
@@ -65,26 +66,37 @@ impl Scene {
         match self.named().0 {
             "whole" => Some(Profile::Whole),
             "front" => Some(Profile::Front),
+            _ if self.dials().is_some() => Some(Profile::Front),
             "core" => Some(Profile::Core),
             _ => None,
         }
     }
 
-    /// Everything but the system call filter.
-    pub(crate) fn harden(&self, table: &Table) {
-        let Some(profile) = self.profile() else { return };
+    /// The port that it may connect to.
+    fn dials(&self) -> Option<u16> {
+        self.named().0.strip_prefix("front-dials-")?.parse().ok()
+    }
+
+    fn plan(&self, profile: Profile) -> Plan {
         let has_files = profile != Profile::Front;
-        let plan = Plan {
+        Plan {
             read_write: has_files.then(|| self.home.clone()).into_iter().collect(),
             read_only: Vec::new(),
             bind_ports: if profile == Profile::Core { Vec::new() } else { vec![0] },
-        };
-        harden_early(&plan, table).unwrap();
+            connect_ports: self.dials().into_iter().collect(),
+        }
+    }
+
+    /// Everything but the system call filter.
+    pub(crate) fn harden(&self, table: &Table) {
+        if let Some(profile) = self.profile() {
+            harden_early(&self.plan(profile), table).unwrap();
+        }
     }
 
     pub(crate) fn restrict(&self, table: &Table) {
         if let Some(profile) = self.profile() {
-            restrict_syscalls(profile, table).unwrap();
+            restrict_syscalls(profile, &self.plan(profile), table).unwrap();
         }
     }
 }

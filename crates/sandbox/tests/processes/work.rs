@@ -2,13 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread;
 
-use palisade_sandbox::SecretPages;
+use palisade_sandbox::{Measure, SecretPages};
 use tempfile::TempDir;
 
 use crate::role::{READY, Scene, say};
@@ -57,9 +58,48 @@ pub(crate) fn core() {
     assert_eq!(fs::read_to_string(home.path().join("store")).unwrap(), "after");
 }
 
+/// Whoever breaks into a front that dials reaches the port of its node, and makes no other socket.
+pub(crate) fn dialling_front() {
+    let home = home();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let output = |profile: &str, act: &str| {
+        let output = Scene::new(profile, act, home.path(), address.to_string()).output();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (said.trim_start_matches(READY).trim().to_owned(), output.status)
+    };
+    let its_own = format!("front-dials-{}", address.port());
+    assert_eq!(output(&its_own, "work-dials").0, "connected");
+    // Another port than the listener's.
+    let elsewhere = "front-dials-9";
+    let table = Scene::new(elsewhere, "work-dials", home.path(), "").table();
+    if table.is_on(Measure::LandlockTcp) {
+        assert_eq!(output(elsewhere, "work-dials").0, "Permission denied (os error 13)");
+    }
+    if table.is_on(Measure::Seccomp) {
+        for act in ["work-makes-a-datagram-socket", "work-makes-a-local-socket"] {
+            assert_eq!(output(&its_own, act).1.signal(), Some(libc::SIGSYS), "{act}");
+        }
+    }
+}
+
+fn dial(scene: &Scene) {
+    let dialled = match scene.act.as_str() {
+        "work-dials" => TcpStream::connect(&scene.detail).map(drop),
+        "work-makes-a-datagram-socket" => UdpSocket::bind(("127.0.0.1", 0)).map(drop),
+        _ => UnixDatagram::unbound().map(drop),
+    };
+    say(&dialled.map_or_else(|error| error.to_string(), |()| "connected".to_owned()));
+}
+
 pub(crate) fn play(scene: &Scene) {
     let table = scene.table();
     scene.harden(&table);
+    if scene.profile.starts_with("front-dials-") {
+        scene.restrict(&table);
+        say(READY);
+        return dial(scene);
+    }
     if scene.act == "work-of-core" {
         let mut socket = UnixStream::from(std::io::stdin().lock().try_clone_owned());
         scene.restrict(&table);

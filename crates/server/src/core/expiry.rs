@@ -1,16 +1,17 @@
-//! How long the certificates of `[listen.tls]` are still valid: in metrics, in readiness, in the
-//! log.
+//! How long the certificates of `[listen.tls]` and of the nodes are still valid: in metrics, in
+//! readiness, in the log.
 //!
-//! Invariants: an expired server certificate is "not ready", because every client refuses it; an
-//! authority's is a warning only, because rustls takes an authority for what it is without looking
-//! at its dates. Dates are those of the files that the listener opened, not of files that were
-//! changed since.
+//! Invariants: an expired certificate that the guard shows is "not ready", because clients and
+//! nodes refuse it; an authority's is a warning only, because rustls takes an authority for what it
+//! is without looking at its dates. Dates are those of the files that were read at the start, and
+//! not of files that were changed since.
 
 use std::time::{Duration, SystemTime};
 
 use crate::config::ConfigError;
 use crate::metrics::Metrics;
-use crate::tls::TlsFiles;
+use crate::nodes::Destination;
+use crate::tls::{DialFiles, TlsFiles};
 
 /// From when on the log warns.
 const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
@@ -18,7 +19,7 @@ const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 /// How often the log is looked after.
 const LOG_EVERY: Duration = Duration::from_secs(43_200);
 
-/// The certificates that a running listener depends on; none without TLS.
+/// The certificates that a running guard depends on; none without TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Expiry {
     watched: Vec<Watched>,
@@ -33,23 +34,25 @@ struct Watched {
 }
 
 impl Expiry {
-    /// The dates of the files of `[listen.tls]`.
+    /// The dates of the files of `[listen.tls]`, and of what the guard shows to these nodes.
     ///
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong with it.
-    pub(crate) fn of(files: Option<&TlsFiles>) -> Result<Self, ConfigError> {
-        let Some(files) = files else { return Ok(Self::default()) };
-        let server = files.server_not_after()?.map(|not_after| Watched {
-            role: "server",
-            is_needed: true,
-            not_after,
-        });
-        let authorities = files.authorities_not_after()?.map(|not_after| Watched {
-            role: "client-authority",
-            is_needed: false,
-            not_after,
-        });
-        Ok(Self { watched: server.into_iter().chain(authorities).collect() })
+    pub(crate) fn of(files: Option<&TlsFiles>, nodes: &[Destination]) -> Result<Self, ConfigError> {
+        let mut all = Self::default();
+        if let Some(files) = files {
+            all.watch("server", true, files.server_not_after()?);
+            all.watch("client-authority", false, files.authorities_not_after()?);
+        }
+        let shown = nodes.iter().filter_map(|node| node.tls.as_ref());
+        let dates: Vec<_> = shown.map(DialFiles::identity_not_after).collect::<Result<_, _>>()?;
+        all.watch("node-client", true, dates.into_iter().flatten().min());
+        Ok(all)
+    }
+
+    fn watch(&mut self, role: &'static str, is_needed: bool, not_after: Option<SystemTime>) {
+        let watched = not_after.map(|not_after| Watched { role, is_needed, not_after });
+        self.watched.extend(watched);
     }
 
     /// What keeps clients from being served.

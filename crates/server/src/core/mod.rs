@@ -27,11 +27,11 @@ pub use rpc::{OPENRPC, instead as rpc_instead};
 pub use watching::{ConsoleState, DecisionRow};
 
 use crate::admin::Administrator;
-use crate::config::Listen;
+use crate::config::Config;
 use crate::engine::Engine;
 use crate::home::Home;
 use crate::link::message::{GateEntry, Question, Reply};
-use crate::policy::{Client, Presented};
+use crate::policy::{Client, NotRecognised, Presented};
 use managing::Managing;
 use readiness::ReadinessProbe;
 
@@ -46,16 +46,17 @@ pub struct Core {
 }
 
 impl Core {
-    /// For an opened home, and the listener that is open with its certificates.
+    /// For an opened home, and the configuration of its listener and nodes, with the certificates
+    /// that are shown there.
     #[must_use]
     pub fn new(
         home: &Home,
-        listen: Listen,
+        config: &Config,
         engine: Arc<Engine>,
         administrator: Arc<Administrator>,
         certificates: Expiry,
     ) -> Self {
-        let reloader = Arc::new(Reloader::new(home, listen, Arc::clone(&engine)));
+        let reloader = Arc::new(Reloader::new(home, config, Arc::clone(&engine)));
         let readiness = ReadinessProbe::new(
             Arc::clone(&engine),
             Arc::clone(&administrator),
@@ -109,6 +110,11 @@ impl Core {
             Question::Readiness => Reply::Missing(self.readiness.missing().await),
             Question::Metrics => watching::metrics(self).await,
             Question::Console => watching::console(self).await,
+            // A node is at the other end of a WebSocket, and of nothing else; only a front that was
+            // broken into says so.
+            question if presented.node.is_some() && !matches!(question, Question::Rpc { .. }) => {
+                reply::of_stranger(NotRecognised::WrongCredential)
+            }
             question => {
                 let policy = self.engine.policy();
                 match policy.recognise(presented) {

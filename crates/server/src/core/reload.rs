@@ -1,10 +1,11 @@
 //! `/reload`: the policy is read again from `palisade.toml`, without a restart.
 //!
 //! Keys need no reload: they come and go through the admin socket and the key manager API, and are
-//! in force at once. Addresses, TLS and limits hold until the next start.
+//! in force at once. Addresses, nodes, TLS and limits hold until the next start.
 //!
 //! Invariants: a reload that fails changes nothing, and the old policy stays in force; a policy is
-//! judged against the listener that is open, not against one that the file now names.
+//! judged against the listener that is open and the nodes that are dialled, not against those that
+//! the file now names.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, NodeEntry};
 use crate::engine::Engine;
 use crate::home::Home;
 use crate::link::message::{GateEntry, Reply};
@@ -33,6 +34,8 @@ pub struct Reloader {
     home: PathBuf,
     /// As it was opened at the start.
     listen: Listen,
+    /// As they are dialled since the start.
+    nodes: Vec<NodeEntry>,
     engine: Arc<Engine>,
     gate: watch::Sender<Vec<GateEntry>>,
     running: AtomicBool,
@@ -40,13 +43,14 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// For the guard of this home, and the listener that it opened.
+    /// For the guard of this home, which was started with this configuration.
     #[must_use]
-    pub fn new(home: &Home, listen: Listen, engine: Arc<Engine>) -> Self {
+    pub fn new(home: &Home, config: &Config, engine: Arc<Engine>) -> Self {
         Self {
             config_path: home.config_path(),
             home: home.path().to_owned(),
-            listen,
+            listen: config.listen.clone(),
+            nodes: config.nodes.clone(),
             gate: watch::Sender::new(engine.policy().gate()),
             engine,
             running: AtomicBool::new(false),
@@ -81,6 +85,7 @@ impl Reloader {
             .map_err(|error| format!("{}: {error}", self.config_path.display()))?;
         let mut config = Config::parse(&text).map_err(|error| error.to_string())?;
         config.listen = self.listen.clone();
+        config.nodes = self.nodes.clone();
         let policy = config.policy(&self.home).map_err(|error| error.to_string())?;
         let gate = policy.gate();
         self.engine.replace_policy(policy);

@@ -60,8 +60,7 @@ pub(super) fn run(
     let engine = Arc::new(engine.with_chains(chains).with_workers(workers));
     let administrator = Administrator::new(ledger, vault, Arc::clone(&engine));
     let administrator = Arc::new(administrator.with_measures(measures));
-    let core =
-        Arc::new(Core::new(home, config.listen.clone(), engine, administrator, certificates));
+    let core = Arc::new(Core::new(home, &config, engine, administrator, certificates));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
@@ -115,8 +114,8 @@ async fn serve(
     let mut serving = Serving::begin(front, &core, config, &stop).await?;
     let engine = core.engine();
     tracing::info!(
-        listen = %bound.listen, metrics = %bound.metrics, keys = engine.keychain().len(),
-        network = engine.network().name, "ready"
+        listen = %bound.listen, metrics = %bound.metrics, nodes = config.nodes.len(),
+        keys = engine.keychain().len(), network = engine.network().name, "ready"
     );
     stages.serving(bound);
     tokio::spawn(core.certificates().clone().warn());

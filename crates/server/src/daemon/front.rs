@@ -1,5 +1,5 @@
-//! The front: the process that meets the network. It holds the listeners, the TLS key and what
-//! passes by; no other key, no ledger, no file.
+//! The front: the process that meets the network. It holds the listeners, the TLS keys, what it
+//! shows to the nodes that it dials, and what passes by; no other key, no ledger, no file.
 //!
 //! Invariants: it ends when the core tells it or is gone, even if its event loop hangs, and never
 //! serves without one; signals of a terminal or a service manager are left to the core, which stops
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Stages;
 use super::setup::Setup;
@@ -26,6 +26,7 @@ use crate::http::{BodyBudget, FrontMetrics, Shared, SharedPlaces, metrics_router
 use crate::link::message::GateEntry;
 use crate::link::{CoreHandle, RemoteCore, Told};
 use crate::listener::Listener;
+use crate::nodes;
 
 /// How long a front without a core takes to answer what was under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -85,7 +86,7 @@ pub fn front(mut stages: impl Stages) -> Result<(), HomeError> {
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map_err(not_a_front)?;
     let stream = UnixStream::from(stream);
     let (setup, sockets) = Setup::receive(&stream).map_err(not_a_front)?;
-    stages.one_thread()?;
+    stages.one_thread(&nodes::ports(&setup.nodes))?;
     outlive_no_core(&stream)?;
     // One thread: what it does for a request is little beside a signature, and waking others would
     // cost more.
@@ -150,14 +151,11 @@ async fn serve_apart(
     Ok(())
 }
 
-/// Both listeners, serving.
-pub(super) struct Served {
-    signing: JoinHandle<()>,
-    watching: JoinHandle<()>,
-}
+/// The listeners and the dialler, at work.
+pub(super) struct Served(JoinSet<()>);
 
 impl Served {
-    /// Serves both until `stop`.
+    /// Serves and dials until `stop`.
     pub(super) fn open(
         setup: &Setup,
         sockets: Sockets,
@@ -166,6 +164,7 @@ impl Served {
         stop: &watch::Sender<bool>,
     ) -> Result<Self, HomeError> {
         let limits = &setup.limits;
+        let dialler = setup.dialler().map_err(HomeError::from)?;
         let shared = Shared {
             core,
             gate,
@@ -173,27 +172,31 @@ impl Served {
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
             max_body_bytes: limits.max_body_bytes,
             body_budget: BodyBudget::new(limits.max_body_bytes),
+            nodes: dialler.states(),
             shares: SharedPlaces::of(limits),
             allowed_hosts: Arc::new(setup.allowed_hosts.clone()),
         };
         let cannot = |error: std::io::Error| HomeError::CouldNot(error.to_string());
-        let tls = setup.acceptor().map_err(HomeError::from)?;
-        let metrics = shared.metrics.clone();
-        let signing = signing_router(shared.clone());
-        let signing = Listener::on(sockets.signing, tls, signing, limits, metrics);
-        let watching = metrics_router(shared);
-        let watching = Listener::on(sockets.watching, None, watching, limits, FrontMetrics::new());
-        let (signing, watching) = (signing.map_err(cannot)?, watching.map_err(cannot)?);
-        Ok(Self {
-            signing: tokio::spawn(signing.serve(stop.subscribe())),
-            watching: tokio::spawn(watching.serve(stop.subscribe())),
-        })
+        let mut served = JoinSet::new();
+        if let Some(socket) = sockets.signing {
+            let tls = setup.acceptor().map_err(HomeError::from)?;
+            let (router, metrics) = (signing_router(shared.clone()), shared.metrics.clone());
+            let signing = Listener::on(socket, tls, router, limits, metrics).map_err(cannot)?;
+            served.spawn(signing.serve(stop.subscribe()));
+        }
+        if let Some(socket) = sockets.watching {
+            let (router, metrics) = (metrics_router(shared.clone()), FrontMetrics::new());
+            let watching = Listener::on(socket, None, router, limits, metrics).map_err(cannot)?;
+            served.spawn(watching.serve(stop.subscribe()));
+        }
+        served.spawn(dialler.dial(shared, stop.subscribe()));
+        Ok(Self(served))
     }
 
     /// Waits for the requests under way.
-    pub(super) async fn drain(self, patience: Duration) {
-        let both = async { tokio::join!(self.signing, self.watching) };
-        if tokio::time::timeout(patience, both).await.is_err() {
+    pub(super) async fn drain(mut self, patience: Duration) {
+        let all = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!("some connections did not end in time and are cut");
         }
     }

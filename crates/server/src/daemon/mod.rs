@@ -16,17 +16,16 @@ mod setup;
 mod signals;
 mod sockets;
 
-use std::net::SocketAddr;
-
 use palisade_keys::UnlockSecret;
 use palisade_store::HomeLock;
 
 pub use front::front;
 
 use crate::admin::MeasureRow;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, ListenAddress};
 use crate::core::Expiry;
 use crate::home::{Home, HomeError};
+use crate::nodes;
 use crate::policy::Policy;
 use crate::tls::TlsFiles;
 use service_manager::ServiceManager;
@@ -37,9 +36,9 @@ use sockets::Sockets;
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Instead of `[listen] address`.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// Instead of `[metrics] address`.
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<ListenAddress>,
     /// How to start the front: arguments of this program. Absent serves from the core's process.
     pub front: Option<Vec<String>>,
     /// What the processes give up, for metrics and `status`.
@@ -50,13 +49,14 @@ pub struct RunOptions {
 /// whoever starts it says what.
 pub trait Stages {
     /// What needs the network's addresses is open, the front is started, and there is one thread.
+    /// `dials` are the TCP ports to which this process opens connections itself.
     ///
     /// # Errors
     /// [`HomeError`] ends the start.
-    fn one_thread(&mut self) -> Result<(), HomeError>;
+    fn one_thread(&mut self, dials: &[u16]) -> Result<(), HomeError>;
 
     /// All threads and sockets exist; from here on there are only files of the home, descriptors
-    /// that are open, and connections that come.
+    /// that are open, connections that come, and those to the ports that it dials.
     ///
     /// # Errors
     /// [`HomeError`] ends the start.
@@ -70,9 +70,9 @@ pub trait Stages {
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     /// Of the signing listener.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
     /// Of metrics, health and console.
-    pub metrics: SocketAddr,
+    pub metrics: ListenAddress,
 }
 
 /// What was read and opened before the home: everything that needs the network, or that a wrong
@@ -108,26 +108,22 @@ pub fn run(
     mut stages: impl Stages,
 ) -> Result<(), HomeError> {
     let prepared = prepare(home, options)?;
-    stages.one_thread()?;
+    let dials = match &prepared.front {
+        Front::Apart(_) => Vec::new(),
+        Front::Here(setup, _) => nodes::ports(&setup.nodes),
+    };
+    stages.one_thread(&dials)?;
     core::run(home, unlock, prepared, stages).map_err(HomeError::of_a_guard)
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
     let lock = home.lock()?;
     let mut config = home.read_config()?;
-    let inherited = inherited::sockets()?;
+    let inherited = inherited::sockets(&config)?;
     settle_addresses(&mut config, options, inherited.as_ref())?;
     let policy = config.policy(home.path()).map_err(HomeError::from)?;
-    let tls = config.listen.tls.as_ref().map(|tls| TlsFiles::read(home.path(), tls));
-    let setup = Setup {
-        limits: config.limits.clone(),
-        tls: tls.transpose().map_err(HomeError::from)?,
-        allowed_hosts: config.listen.allowed_hosts.clone(),
-        gate: policy.gate(),
-    };
-    // What the front would refuse is refused here, where the operator reads it.
-    setup.acceptor().map_err(HomeError::from)?;
-    let certificates = Expiry::of(setup.tls.as_ref()).map_err(HomeError::from)?;
+    let setup = setup(home, &config, &policy).map_err(HomeError::from)?;
+    let certificates = Expiry::of(setup.tls.as_ref(), &setup.nodes).map_err(HomeError::from)?;
     let manager = ServiceManager::from_environment();
     let sockets = match inherited {
         Some(sockets) => sockets,
@@ -140,6 +136,23 @@ fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {
     };
     let (measures, workers) = (options.measures.clone(), workers());
     Ok(Prepared { lock, config, policy, certificates, bound, manager, front, measures, workers })
+}
+
+/// What the front needs to serve. What it would refuse is refused here, where it is read.
+fn setup(home: &Home, config: &Config, policy: &Policy) -> Result<Setup, ConfigError> {
+    let tls = config.listen.tls.as_ref().filter(|_| config.listen.address.0.is_some());
+    let tls = tls.map(|tls| TlsFiles::read(home.path(), tls));
+    let nodes = config.nodes.iter().map(|node| node.destination(home.path()));
+    let setup = Setup {
+        limits: config.limits.clone(),
+        tls: tls.transpose()?,
+        allowed_hosts: config.listen.allowed_hosts.clone(),
+        gate: policy.gate(),
+        nodes: nodes.collect::<Result<_, _>>()?,
+    };
+    setup.acceptor()?;
+    setup.dialler()?;
+    Ok(setup)
 }
 
 /// How many threads serve. Asked while the files that tell a container's share can be opened.

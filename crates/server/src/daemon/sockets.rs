@@ -5,27 +5,30 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use super::Bound;
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
 use crate::home::HomeError;
 
 /// How long an address may still belong to a guard that is on its way out: a front outlives a
 /// killed core by the moment that it takes to answer what was under way, or to be ended.
 const HANDOVER: Duration = Duration::from_secs(4);
 
-/// Both listeners.
+/// The listeners that the configuration wants.
 pub(super) struct Sockets {
-    pub(super) signing: TcpListener,
-    pub(super) watching: TcpListener,
+    pub(super) signing: Option<TcpListener>,
+    pub(super) watching: Option<TcpListener>,
 }
 
 impl Sockets {
     pub(super) fn bind(config: &Config) -> Result<Self, HomeError> {
+        let bind = |address: ListenAddress| address.0.map(bind).transpose();
         Ok(Self { signing: bind(config.listen.address)?, watching: bind(config.metrics.address)? })
     }
 
     pub(super) fn bound(&self) -> Result<Bound, HomeError> {
-        let address = |socket: &TcpListener| {
-            socket.local_addr().map_err(|error| HomeError::CouldNot(error.to_string()))
+        let address = |socket: &Option<TcpListener>| {
+            let address = socket.as_ref().map(TcpListener::local_addr).transpose();
+            let address = address.map_err(|error| HomeError::CouldNot(error.to_string()))?;
+            Ok::<_, HomeError>(ListenAddress(address))
         };
         Ok(Bound { listen: address(&self.signing)?, metrics: address(&self.watching)? })
     }

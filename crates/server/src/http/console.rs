@@ -10,6 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::{Shared, reply};
 use crate::core::{ConsoleState, DecisionRow};
+use crate::dial::NodeState;
 use crate::link::message::{Question, Reply};
 use crate::policy::Presented;
 
@@ -20,11 +21,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; bas
 
 /// `GET /`
 pub(super) async fn page(State(shared): State<Shared>) -> Response {
-    let state = match shared.core.ask(&Presented::default(), Question::Console).await {
+    let mut state = match shared.core.ask(&Presented::default(), Question::Console).await {
         Reply::Console(state) => state,
         answer => return reply::of(answer),
     };
-    let page = render(&state).into_string();
+    state.missing.extend(shared.nodes.missing());
+    let page = render(&state, &shared.nodes.all()).into_string();
     (
         [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -41,7 +43,7 @@ pub(super) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
-fn render(state: &ConsoleState) -> Markup {
+fn render(state: &ConsoleState, dialled: &[NodeState]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -59,6 +61,7 @@ fn render(state: &ConsoleState) -> Markup {
                 }
                 main {
                     (summary(state))
+                    (nodes(dialled))
                     (refusals(&state.denied))
                     (duties(&state.signed))
                     (keys(state))
@@ -110,6 +113,30 @@ fn summary(state: &ConsoleState) -> Markup {
 fn announced(state: &ConsoleState) -> String {
     let kilobytes = state.announced_body_bytes.div_ceil(1_000);
     format!("{}, {kilobytes} kB with them", state.announced_headers)
+}
+
+/// Nothing for a guard that dials none.
+fn nodes(dialled: &[NodeState]) -> Markup {
+    html! {
+        @if !dialled.is_empty() {
+            section id="nodes" {
+                h2 { "Dialled nodes" }
+                table {
+                    thead { tr { th { "Node" } th { "Address" } th { "State" } th { "Since" } } }
+                    tbody {
+                        @for node in dialled {
+                            tr {
+                                td { (node.name) }
+                                td.mono { (node.url) }
+                                td { (node.why_not.as_deref().unwrap_or("connected")) }
+                                td { (ago(node.since.elapsed().as_secs())) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn refusals(decisions: &[DecisionRow]) -> Markup {

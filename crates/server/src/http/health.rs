@@ -25,10 +25,12 @@ pub(super) async fn healthz() -> Response {
 
 /// `GET /readyz`: 200 only when the guard can do all that it is configured for.
 pub(super) async fn readyz(State(shared): State<Shared>) -> Response {
-    let missing = match shared.core.ask(&Presented::default(), Question::Readiness).await {
+    let mut missing = match shared.core.ask(&Presented::default(), Question::Readiness).await {
         Reply::Missing(missing) => missing,
         answer => return reply::of(answer),
     };
+    // Of the connections that the front opens the core knows nothing.
+    missing.extend(shared.nodes.missing());
     if missing.is_empty() {
         return Json(json!({ "ready": true })).into_response();
     }

@@ -180,5 +180,5 @@ fn presented(request: &Request) -> Result<Presented, ()> {
             Some(Fingerprint::of(token.trim().as_bytes()))
         }
     };
-    Ok(Presented { certificate, token })
+    Ok(Presented { certificate, token, node: None })
 }

@@ -1,6 +1,7 @@
 //! The front's own series: connections and answers.
 //!
-//! Invariant: label values come from closed lists, never from a request.
+//! Invariant: label values come from closed lists or from the operator's configuration, never from
+//! a request.
 
 use std::sync::Arc;
 
@@ -13,6 +14,11 @@ use prometheus_client::registry::Registry;
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StatusLabel {
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NodeLabel {
+    node: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -55,40 +61,95 @@ pub(crate) struct FrontMetrics {
     connections: Gauge,
     web_sockets: Gauge,
     turned_away: Family<WhatLabel, Counter>,
+    nodes: Family<NodeLabel, Gauge>,
+    node_connections: Family<NodeLabel, Counter>,
+    node_failures: Family<NodeLabel, Counter>,
 }
 
 impl FrontMetrics {
     /// All series, at zero.
     pub(crate) fn new() -> Self {
-        let (responses, turned_away) = (Family::default(), Family::default());
-        let (connections, web_sockets) = (Gauge::default(), Gauge::default());
+        let mut metrics = Self {
+            registry: Arc::default(),
+            responses: Family::default(),
+            connections: Gauge::default(),
+            web_sockets: Gauge::default(),
+            turned_away: Family::default(),
+            nodes: Family::default(),
+            node_connections: Family::default(),
+            node_failures: Family::default(),
+        };
         for what in TurnedAway::ALL {
-            drop(turned_away.get_or_create(&what.label()));
+            drop(metrics.turned_away.get_or_create(&what.label()));
         }
         let mut registry = Registry::with_prefix("palisade");
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
         registry.register(
             "http_responses",
             "Answers of the signing listener, by status code",
-            Family::clone(&responses),
+            self.responses.clone(),
         );
         registry.register(
             "connections",
             "Open connections of the signing listener",
-            Gauge::clone(&connections),
+            self.connections.clone(),
         );
         registry.register(
             "websockets",
             "Open WebSockets of the signing listener",
-            Gauge::clone(&web_sockets),
+            self.web_sockets.clone(),
         );
         registry.register(
             "turned_away",
             "What the signing listener had no room for: a connection, WebSocket or request beyond \
              its client's share, or a connection without a request when all were taken",
-            Family::clone(&turned_away),
+            self.turned_away.clone(),
         );
-        let registry = Arc::new(registry);
-        Self { registry, responses, connections, web_sockets, turned_away }
+        registry.register(
+            "node_connected",
+            "1 while a node that the guard dials is connected",
+            self.nodes.clone(),
+        );
+        registry.register(
+            "node_connections",
+            "Connections to a node that came up",
+            self.node_connections.clone(),
+        );
+        registry.register(
+            "node_failures",
+            "Attempts to connect to a node that failed",
+            self.node_failures.clone(),
+        );
+    }
+
+    /// A node that is dialled: its series are there from the start.
+    pub(crate) fn has_node(&self, node: &str) {
+        let label = NodeLabel { node: node.to_owned() };
+        self.nodes.get_or_create(&label).set(0);
+        drop(self.node_connections.get_or_create(&label));
+        drop(self.node_failures.get_or_create(&label));
+    }
+
+    /// A connection to a node came up.
+    pub(crate) fn node_is_up(&self, node: &str) {
+        let label = NodeLabel { node: node.to_owned() };
+        self.nodes.get_or_create(&label).set(1);
+        self.node_connections.get_or_create(&label).inc();
+    }
+
+    /// The connection to a node has ended.
+    pub(crate) fn node_is_down(&self, node: &str) {
+        self.nodes.get_or_create(&NodeLabel { node: node.to_owned() }).set(0);
+    }
+
+    /// An attempt to connect to a node failed.
+    pub(crate) fn node_failed(&self, node: &str) {
+        self.node_failures.get_or_create(&NodeLabel { node: node.to_owned() }).inc();
     }
 
     /// One answer of the signing listener.

@@ -27,11 +27,13 @@ use tokio::sync::watch;
 pub(crate) use body::BodyBudget;
 pub(crate) use identity::ConnectionCertificate;
 pub(crate) use metrics::{FrontMetrics, TurnedAway};
+pub(crate) use rpc_socket::{Ended, Pace, Session};
 pub(crate) use shares::Place;
 
 use shares::Shares;
 
 use crate::config::Limits;
+use crate::dial::NodeStates;
 use crate::link::message::{GateEntry, Question, Reply};
 use crate::link::{self, CoreHandle};
 use crate::log_budget::LogBudget;
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) max_body_bytes: usize,
     /// What all bodies that are held at a time may take.
     pub(crate) body_budget: BodyBudget,
+    /// The nodes that the guard dials.
+    pub(crate) nodes: NodeStates,
     /// Who holds how many of the connections and of the questions under way.
     pub(crate) shares: SharedPlaces,
     /// Accepted `Host` headers; empty accepts all.

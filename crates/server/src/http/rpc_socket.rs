@@ -1,4 +1,5 @@
-//! The WebSocket at `/rpc`: the same requests as `POST /rpc`, over one connection that stays.
+//! The WebSocket at `/rpc`: the same requests as `POST /rpc`, over one connection that stays. The
+//! same sessions run over connections that the guard opens to nodes (`dial`).
 //!
 //! Invariants: a socket counts as a connection and ends with the guard, after the answers under
 //! way; sockets, the requests under way of each and the long messages of all are bounded, a part of
@@ -7,15 +8,17 @@
 //! ends when the policy no longer has its client, and when the other side says nothing for the idle
 //! time. What others do to the policy does not end it: every client may have it read anew.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use axum::Error;
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade, close_code};
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures_util::SinkExt;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
@@ -82,38 +85,43 @@ pub(super) async fn open(
         return reply::error(StatusCode::BAD_REQUEST, "invalid-request", message);
     };
     let most = shared.max_body_bytes;
-    let mut gate = shared.gate.clone();
-    let (client, clients) = {
-        let known = gate.borrow_and_update();
-        // What the gate let in is known to it, unless it was changed this moment.
-        let entry = recognise(&known, &presented.at_gate());
-        (entry.map(|entry| entry.name.clone()).unwrap_or_default(), known.len())
-    };
-    let Some(place) = sockets.0.take(Asker { client: &client, clients }) else {
+    let session = Session::prepare(&shared, presented);
+    let asker = Asker { client: &session.client, clients: session.clients };
+    let Some(place) = sockets.0.take(asker) else {
         let message = format!(
             "used up its share of the {MAX_SOCKETS} WebSockets; close one, or use POST /rpc"
         );
-        return reply::of(shared.share_used_up(&client, TurnedAway::WebSocket, &message));
+        return reply::of(shared.share_used_up(&session.client, TurnedAway::WebSocket, &message));
     };
     let place = Held::count(shared.metrics.clone(), place);
-    upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
-        let session = Session {
-            socket,
-            shared,
-            gate,
-            presented,
-            client,
-            clients,
-            under_way: JoinSet::new(),
-            has_spoken: true,
-        };
-        session.run(life, place)
+    upgrade.max_message_size(most).max_frame_size(most).on_upgrade(async move |socket| {
+        let mut life = life;
+        let pace = Pace { beat: life.idle_timeout / 2, silence_ends: true };
+        session.over(socket).run(life.stopped(), pace).await;
+        drop((place, life));
     })
 }
 
+/// How a session learns that the other side is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How often it is pinged.
+    pub(crate) beat: Duration,
+    /// Whether no whole message between two pings ends it. Otherwise the stream below ends by
+    /// itself when no byte comes.
+    pub(crate) silence_ends: bool,
+}
+
+/// What messages go over: a WebSocket that was accepted, or one that was dialled.
+pub(crate) trait Messages:
+    Stream<Item = Result<Message, Error>> + Sink<Message> + Unpin
+{
+}
+impl<T: Stream<Item = Result<Message, Error>> + Sink<Message> + Unpin> Messages for T {}
+
 /// One open socket.
-struct Session {
-    socket: WebSocket,
+pub(crate) struct Session<S> {
+    socket: S,
     shared: Shared,
     /// Whom the policy knew when the socket was opened.
     gate: watch::Receiver<Vec<GateEntry>>,
@@ -126,27 +134,51 @@ struct Session {
     has_spoken: bool,
 }
 
-/// Why a session ends, in the words that the other side is told.
-enum Ended {
-    /// The connection is broken, or was closed by the other side.
-    Gone,
-    /// By this side, for this reason.
+/// Why a session ends.
+pub(crate) enum Ended {
+    /// The connection is broken, or was closed by the other side; says which.
+    Gone(String),
+    /// By this side, for this reason, which the other side is told.
     ByUs(&'static str),
 }
 
-impl Session {
-    async fn run(mut self, mut life: ConnectionLife, place: Held) {
-        let mut beats = beats(life.idle_timeout);
+impl Session<()> {
+    /// On behalf of whoever presented this, before there is a socket.
+    pub(crate) fn prepare(shared: &Shared, presented: Presented) -> Self {
+        let mut gate = shared.gate.clone();
+        let (client, clients) = {
+            let known = gate.borrow_and_update();
+            // What the gate let in is known to it, unless it was changed this moment.
+            let entry = recognise(&known, &presented.at_gate());
+            (entry.map(|entry| entry.name.clone()).unwrap_or_default(), known.len())
+        };
+        let (shared, under_way) = (shared.clone(), JoinSet::new());
+        Self { socket: (), shared, gate, presented, client, clients, under_way, has_spoken: true }
+    }
+
+    /// The session over this socket.
+    pub(crate) fn over<S: Messages>(self, socket: S) -> Session<S> {
+        let Self { shared, gate, presented, client, clients, under_way, has_spoken, .. } = self;
+        Session { socket, shared, gate, presented, client, clients, under_way, has_spoken }
+    }
+}
+
+impl<S: Messages> Session<S> {
+    /// Answers until one side ends it, or until `stopped`.
+    pub(crate) async fn run(mut self, stopped: impl Future<Output = ()>, pace: Pace) -> Ended {
+        let mut stopped = pin!(stopped);
+        let mut beats = beats(pace.beat);
         let ended = loop {
             let step = tokio::select! {
                 biased;
-                () = life.stopped() => Err(Ended::ByUs("the guard stops")),
+                () = &mut stopped => Err(Ended::ByUs("the guard stops")),
                 Some(answer) = self.under_way.join_next() => self.send(answer.ok().flatten()).await,
-                message = self.socket.recv() => match message {
+                message = self.socket.next() => match message {
                     Some(Ok(message)) => self.receive(message).await,
-                    Some(Err(_)) | None => Err(Ended::Gone),
+                    Some(Err(error)) => Err(Ended::Gone(error.to_string())),
+                    None => Err(closed()),
                 },
-                _ = beats.tick() => self.beat().await,
+                _ = beats.tick() => self.beat(pace.silence_ends).await,
             };
             if let Err(ended) = step {
                 break ended;
@@ -156,7 +188,7 @@ impl Session {
             tracing::info!(client = self.client, why, "a WebSocket was closed");
             self.say_farewell(why).await;
         }
-        drop((place, life));
+        ended
     }
 
     /// Carries out one message, or has it carried out.
@@ -166,7 +198,7 @@ impl Session {
             Message::Text(text) => Bytes::from(text),
             Message::Binary(bytes) => bytes,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(Ended::Gone),
+            Message::Close(_) => return Err(closed()),
         };
         self.check_policy()?;
         let mut room = None;
@@ -201,20 +233,20 @@ impl Session {
         let mut next = Some(answer);
         while let Some(answer) = next {
             if let Some(text) = answer {
-                self.socket.feed(Message::text(text)).await.map_err(|_| Ended::Gone)?;
+                self.socket.feed(Message::text(text)).await.map_err(|_| unwritten())?;
             }
             next = self.under_way.try_join_next().map(|ended| ended.ok().flatten());
         }
-        self.socket.flush().await.map_err(|_| Ended::Gone)
+        self.socket.flush().await.map_err(|_| unwritten())
     }
 
-    /// Twice in the idle time: whoever does not even answer a ping is gone.
-    async fn beat(&mut self) -> Result<(), Ended> {
+    /// Whoever does not even answer a ping is gone.
+    async fn beat(&mut self, silence_ends: bool) -> Result<(), Ended> {
         self.check_policy()?;
-        if !std::mem::take(&mut self.has_spoken) {
+        if !std::mem::take(&mut self.has_spoken) && silence_ends {
             return Err(Ended::ByUs("nothing was heard for the idle time"));
         }
-        self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| Ended::Gone)
+        self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| unwritten())
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -246,9 +278,17 @@ impl Session {
             return;
         }
         // Closing while the other side still sends would take the last answers from it.
-        let until_closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let until_closed = async { while let Some(Ok(_)) = self.socket.next().await {} };
         drop(timeout(FAREWELL, until_closed).await);
     }
+}
+
+fn closed() -> Ended {
+    Ended::Gone("the other side closed the connection".to_owned())
+}
+
+fn unwritten() -> Ended {
+    Ended::Gone("the other side takes no answers".to_owned())
 }
 
 async fn ask(core: &CoreHandle, presented: &Presented, body: Vec<u8>) -> Option<String> {
@@ -261,9 +301,8 @@ async fn ask(core: &CoreHandle, presented: &Presented, body: Vec<u8>) -> Option<
     }
 }
 
-fn beats(idle_timeout: Duration) -> Interval {
-    let half = idle_timeout / 2;
-    let mut beats = interval_at(Instant::now() + half, half);
+fn beats(beat: Duration) -> Interval {
+    let mut beats = interval_at(Instant::now() + beat, beat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beats
 }

@@ -1,6 +1,7 @@
 //! A front that has been broken into, against a real core on a real home.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod node;
 mod pulse;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::codec::{LinkFault, decode, encode};
 use super::message::{FromCore, FromFront, GateEntry, Question, Reply};
 use super::{Ends, Limits, Pulse, serve};
 use crate::admin::{Administrator, Past, Request};
+use crate::config_file;
 use crate::core::{Core, Expiry};
 use crate::engine::{Engine, Keychain};
 use crate::home::{GenesisRoot, Home, NewHome, NewUnlock};
@@ -55,6 +57,7 @@ pub(crate) fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread)
         unlock: NewUnlock::Generate,
     };
     home.create(&new).unwrap();
+    config_file::append(&home.config_path(), node::NODE).unwrap();
     let opened = home.open(&UnlockSecret::from_file(&home.unlock_path()).unwrap()).unwrap();
     let policy = opened.config.policy(home.path()).unwrap();
     let keychain = Keychain::new(opened.vault.load_ring().unwrap());
@@ -65,9 +68,8 @@ pub(crate) fn core_of(directory: &TempDir) -> (Core, LedgerHandle, LedgerThread)
     let administrator = Administrator::new(ledger.clone(), opened.vault, Arc::clone(&engine));
     let secrets = vec![SECRET.to_owned().into()];
     administrator.execute(Request::KeysImport { secrets, past: Past::Fresh }).unwrap();
-    let certificates = Expiry::of(None).unwrap();
-    let core =
-        Core::new(&home, opened.config.listen, engine, Arc::new(administrator), certificates);
+    let certificates = Expiry::of(None, &[]).unwrap();
+    let core = Core::new(&home, &opened.config, engine, Arc::new(administrator), certificates);
     (core, ledger, thread)
 }
 
@@ -159,7 +161,7 @@ async fn what_the_client_presented_counts_and_not_what_the_front_believes() {
     let mut played = play();
     played.send(&ask(1, Question::PublicKeys)).await;
     assert_eq!(status(&played.answer().await.1), 200);
-    let presented = Presented { certificate: None, token: Some(Fingerprint([7; 32])) };
+    let presented = Presented { token: Some(Fingerprint([7; 32])), ..Presented::default() };
     played.send(&FromFront::Ask { id: 2, presented, question: Question::PublicKeys }).await;
     let (id, reply) = played.answer().await;
     assert_eq!((id, status(&reply)), (2, 401));
@@ -173,12 +175,13 @@ async fn what_the_front_was_told_of_clients_makes_it_none_of_them() {
     let mut played = play();
     let digests = played.gate.iter().filter_map(|entry| match &entry.credential {
         Credential::Token(digest) | Credential::Certificate(digest) => Some(digest.clone()),
-        Credential::Anonymous => None,
+        Credential::Anonymous | Credential::Node(_) => None,
     });
     let digests: Vec<Fingerprint> = digests.collect();
     assert!(!digests.is_empty(), "a new home has a client with a token");
     for (id, digest) in (0..).zip(digests) {
-        let presented = Presented { certificate: Some(digest.clone()), token: Some(digest) };
+        let presented =
+            Presented { certificate: Some(digest.clone()), token: Some(digest), node: None };
         played.send(&FromFront::Ask { id, presented, question: Question::Keystores }).await;
         assert_eq!(status(&played.answer().await.1), 401);
     }
@@ -336,7 +339,7 @@ fn questions() -> impl Strategy<Value = Question> {
 proptest! {
     #[test]
     fn a_question_crosses_unchanged(id: u64, token: Option<[u8; 32]>, question in questions()) {
-        let presented = Presented { certificate: None, token: token.map(Fingerprint) };
+        let presented = Presented { token: token.map(Fingerprint), ..Presented::default() };
         let sent = FromFront::Ask { id, presented: presented.clone(), question };
         let frame = encode(&sent).unwrap();
         let FromFront::Ask { id: id_2, presented: presented_2, question } = decode(&frame).unwrap()

@@ -37,6 +37,9 @@ pub(crate) struct Run {
     pub(crate) authorities: Authorities,
     #[command(flatten)]
     pub(crate) keys: Keys,
+    /// File with the bearer token of a guard that dials.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) guard_token: Option<PathBuf>,
     /// Folder of the database.
     #[arg(long)]
     pub(crate) base: PathBuf,
@@ -64,4 +67,7 @@ pub(crate) struct Keys {
     /// In guards: their JSON-RPC addresses, the first that answers is used; may be repeated.
     #[arg(long, value_name = "URL")]
     pub(crate) guard: Vec<String>,
+    /// In a guard that dials this port of 127.0.0.1 and shows the token in `--guard-token`.
+    #[arg(long, value_name = "PORT", requires = "guard_token")]
+    pub(crate) await_guard: Option<u16>,
 }

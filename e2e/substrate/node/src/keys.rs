@@ -2,12 +2,12 @@
 //!
 //! Invariants: nothing here writes a key to disk; with guards, no key is ever in this process.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
-use palisade_node_keystore::{Guard, GuardConfig, RemoteKeystore};
+use palisade_node_keystore::{Guard, GuardConfig, Listen, RemoteKeystore, Token};
 use sp_keystore::{Keystore as _, KeystorePtr, testing::MemoryKeystore};
 
-use crate::Failure;
+use crate::{Failure, arguments::Run};
 
 /// How long the node waits at its start for a guard to list its keys. A voter that starts without
 /// them would sit out its first round.
@@ -24,10 +24,18 @@ pub(crate) fn local(name: &str) -> Result<KeystorePtr, Failure> {
     Ok(Arc::new(keystore))
 }
 
-/// A keystore that asks these guards; `base` is the folder for what it must remember.
-pub(crate) fn guarded(urls: &[String], base: &Path) -> Result<Arc<RemoteKeystore>, Failure> {
+/// A keystore that asks the guards of the command line.
+pub(crate) fn guarded(run: &Run) -> Result<Arc<RemoteKeystore>, Failure> {
+    let base = &run.base;
     std::fs::create_dir_all(base)?;
-    let mut config = GuardConfig::dial(urls.iter().map(Guard::new).collect());
+    let mut config = match (run.keys.await_guard, &run.guard_token) {
+        (Some(port), Some(token)) => {
+            let token = Some(Token::new(&std::fs::read_to_string(token)?)?);
+            let address = (Ipv4Addr::LOCALHOST, port).into();
+            GuardConfig::listen(Listen { address, token, tls: None })
+        }
+        _ => GuardConfig::dial(run.keys.guard.iter().map(Guard::new).collect()),
+    };
     config.key_types = vec![sp_consensus_babe::KEY_TYPE, sp_consensus_grandpa::KEY_TYPE];
     config.grandpa_hide = HIDE_REFUSED;
     config.grandpa_memory = Some(base.join("refused-votes.json"));

@@ -80,7 +80,7 @@ pub(crate) async fn run(run: &Run, handle: Handle) -> Result<(), Failure> {
         return start(configuration, parts, keys::local(name)?, proposers, None).await;
     }
     // Guard: its keystore in place of the client's, and its environment around the proposers.
-    let guard = keys::guarded(&run.keys.guard, &run.base)?;
+    let guard = keys::guarded(&run)?;
     let epochs = ClientEpochs::new(&parts.client, parts.inherents.0.as_duration());
     guard.provide_epochs(Arc::<ClientEpochs<_, _>>::clone(&epochs));
     let announcing = AnnouncingEnvironment::new(proposers, Arc::clone(&guard), BabeAuthors(epochs));

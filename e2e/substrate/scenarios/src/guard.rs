@@ -26,6 +26,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Permissions of a file of secrets.
 const OWNER_ALONE: u32 = 0o600;
+/// What a guard that dials shows to its node.
+const TOKEN: &str = "token-of-the-scenarios-guard";
 /// The guard's name of the scenarios' chain.
 pub(crate) const CHAIN: &str = "mini";
 /// The chain's slot, as the runtime has it.
@@ -38,7 +40,9 @@ pub(crate) struct Guard {
     home: PathBuf,
     secrets: PathBuf,
     log: PathBuf,
+    /// Where it listens, or where the node does that it dials.
     port: u16,
+    dials: bool,
     metrics_port: u16,
     agent: Agent,
     child: Option<Child>,
@@ -53,13 +57,46 @@ impl Guard {
         genesis: &str,
         secrets: &[&str],
     ) -> Result<Self, Failure> {
-        let mut guard = Self {
+        let mut guard = Self::make(stand, name, genesis, secrets)?;
+        guard.start_again()?;
+        Ok(guard)
+    }
+
+    /// The same, but it listens for no client, and dials a node instead.
+    pub(crate) fn start_dialling(
+        stand: &Stand<'_>,
+        name: &str,
+        genesis: &str,
+        secrets: &[&str],
+    ) -> Result<Self, Failure> {
+        let mut guard = Self { dials: true, ..Self::make(stand, name, genesis, secrets)? };
+        fs::write(guard.token_file(), TOKEN)?;
+        let mut file = File::options().append(true).open(guard.home.join("palisade.toml"))?;
+        write!(
+            file,
+            "\n[[node]]\nname = \"node\"\nurl = \"ws://127.0.0.1:{}\"\n\
+             token_file = \"node-token.txt\"\n\
+             [[client]]\nname = \"node\"\nnode = \"node\"\nallow = [\"session-duties\"]\n",
+            guard.port
+        )?;
+        guard.start_again()?;
+        Ok(guard)
+    }
+
+    fn make(
+        stand: &Stand<'_>,
+        name: &str,
+        genesis: &str,
+        secrets: &[&str],
+    ) -> Result<Self, Failure> {
+        let guard = Self {
             name: name.to_owned(),
             binary: stand.binaries.palisade.clone(),
             home: stand.path(format!("{name}-home")),
             secrets: stand.path(format!("{name}-secrets.txt")),
             log: stand.path(format!("{name}.log")),
             port: free_port()?,
+            dials: false,
             metrics_port: free_port()?,
             agent: Agent::config_builder().timeout_global(Some(ANSWER_LIMIT)).build().into(),
             child: None,
@@ -68,7 +105,6 @@ impl Guard {
         let chain = ["chain", "add", CHAIN, "--genesis", genesis, "--slot-ms", SLOT_MILLISECONDS];
         guard.command(&chain)?;
         guard.import(secrets)?;
-        guard.start_again()?;
         Ok(guard)
     }
 
@@ -112,13 +148,18 @@ impl Guard {
         let arguments = [
             format!("--home={}", self.home.display()),
             "run".to_owned(),
-            format!("--listen=127.0.0.1:{}", self.port),
+            match self.dials {
+                true => "--listen=none".to_owned(),
+                false => format!("--listen=127.0.0.1:{}", self.port),
+            },
             format!("--metrics=127.0.0.1:{}", self.metrics_port),
         ];
         let mut child = Child::start(&self.name, &self.log, &self.binary, &arguments)?;
-        wait::until(&format!("{}'s /readyz", self.name), START_LIMIT, || {
+        // One that dials is ready only when its node is there.
+        let path = if self.dials { "healthz" } else { "readyz" };
+        wait::until(&format!("{}'s /{path}", self.name), START_LIMIT, || {
             child.assert_alive()?;
-            self.get("readyz").map(Some)
+            self.get(path).map(Some)
         })?;
         self.child = Some(child);
         Ok(())
@@ -140,6 +181,16 @@ impl Guard {
     /// Where nodes connect.
     pub(crate) fn url(&self) -> String {
         format!("ws://127.0.0.1:{}/rpc", self.port)
+    }
+
+    /// Where the node listens that it dials.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it shows to that node.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.home.join("node-token.txt")
     }
 
     /// Kills it, and has it check its journal. Fails if the journal does not hold.

@@ -9,6 +9,7 @@ use crate::{
     Failure,
     chain::Header,
     children::Child,
+    guard::Guard,
     rpc::Rpc,
     stand::{Stand, free_port},
     wait,
@@ -25,6 +26,8 @@ pub(crate) enum Keys<'a> {
     Local(&'a str),
     /// In the guard at this address.
     Guard(&'a str),
+    /// In this guard, which dials.
+    Dialling(&'a Guard),
 }
 
 /// How a node is started.
@@ -62,8 +65,12 @@ impl Node {
             match setup.keys {
                 Keys::Local(name) => format!("--local-seed={name}"),
                 Keys::Guard(url) => format!("--guard={url}"),
+                Keys::Dialling(guard) => format!("--await-guard={}", guard.port()),
             },
         ];
+        if let Keys::Dialling(guard) = setup.keys {
+            arguments.push(format!("--guard-token={}", guard.token_file().display()));
+        }
         for peer in setup.peers {
             arguments.push(format!("--bootnode={}", peer.address()?));
         }

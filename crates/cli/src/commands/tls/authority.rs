@@ -43,6 +43,8 @@ pub(super) enum Purpose<'a> {
     Guard { names: &'a [String] },
     /// A validator client, a node, an operator.
     Client { name: &'a str },
+    /// A node that the guard dials.
+    Node { name: &'a str, names: &'a [String] },
 }
 
 /// An authority whose key is at hand.
@@ -123,6 +125,12 @@ impl Authority {
                 params.distinguished_name = named("palisade guard");
                 params.extended_key_usages =
                     vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+            }
+            Purpose::Node { name, names } => {
+                let named_in = CertificateParams::new(names.to_vec()).map_err(not_made)?;
+                params.subject_alt_names = named_in.subject_alt_names;
+                params.distinguished_name = named(name);
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             }
             Purpose::Client { name } => {
                 params.distinguished_name = named(name);

@@ -58,6 +58,11 @@ pub(super) fn clients(home: &Home) -> PathBuf {
     directory(home).join("clients")
 }
 
+/// What was issued to nodes, one directory for each.
+pub(super) fn nodes(home: &Home) -> PathBuf {
+    directory(home).join("nodes")
+}
+
 /// Reads a file; wiped when dropped, because some of them are private keys.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {

@@ -6,6 +6,7 @@
 
 mod authority;
 mod files;
+mod node;
 mod show;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use palisade_server::policy::Operation;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as NotAWord;
+use zeroize::Zeroizing;
 
 use self::authority::{Authority, Purpose, check_names};
 use self::files::NewFile;
@@ -49,6 +51,7 @@ pub(super) fn run(home: &Home, command: &TlsCommand) -> Done {
     match command {
         TlsCommand::Init(arguments) => init(home, arguments),
         TlsCommand::Client(arguments) => client(home, arguments),
+        TlsCommand::Node(arguments) => node::run(home, arguments),
         TlsCommand::Renew(arguments) => renew(home, arguments),
         TlsCommand::Show(arguments) => show::run(home, arguments),
     }
@@ -93,7 +96,7 @@ fn init(home: &Home, arguments: &TlsInitArguments) -> Done {
 fn client(home: &Home, arguments: &TlsClientArguments) -> Done {
     let config = home.read_config()?;
     let name = arguments.name.as_str();
-    check_client_name(name)?;
+    check_name(name)?;
     let allow = operations(&arguments.allow)?;
     if arguments.write && config.clients.iter().any(|client| client.name == name) {
         return Err(Failure::Usage(format!("palisade.toml has a client {name:?} already")));
@@ -101,9 +104,7 @@ fn client(home: &Home, arguments: &TlsClientArguments) -> Done {
     let record = files::clients(home).join(name);
     files::must_be_free(&record)?;
     let now = SystemTime::now();
-    let authority_pem = files::read(&files::authority_certificate(home))?;
-    let authority =
-        Authority::open(&authority_pem, &files::read(&files::authority_key(home))?, now)?;
+    let (authority_pem, authority) = authority(home, now)?;
     let issued = authority.issue(&Purpose::Client { name }, now)?;
     let certificate = || NewFile::public(format!("{name}.pem"), &issued.certificate);
     let all = [
@@ -137,11 +138,7 @@ fn renew(home: &Home, arguments: &TlsRenewArguments) -> Done {
         names => names.to_vec(),
     };
     check_names(&names)?;
-    let authority = Authority::open(
-        &files::read(&files::authority_certificate(home))?,
-        &files::read(&files::authority_key(home))?,
-        now,
-    )?;
+    let (_, authority) = authority(home, now)?;
     files::replace(&path, &authority.renew(&key, &Purpose::Guard { names: &names }, now)?)?;
     output::line(&format!(
         "{} is valid until {} for {}.",
@@ -153,6 +150,14 @@ fn renew(home: &Home, arguments: &TlsRenewArguments) -> Done {
         output::line("The running guard shows it after a restart.")?;
     }
     Ok(Outcome::Yes)
+}
+
+/// The home's authority, and its certificate's text.
+fn authority(home: &Home, now: SystemTime) -> Result<(Zeroizing<String>, Authority), Failure> {
+    let certificate = files::read(&files::authority_certificate(home))?;
+    let key = files::read(&files::authority_key(home))?;
+    let authority = Authority::open(&certificate, &key, now)?;
+    Ok((certificate, authority))
 }
 
 /// Prints what belongs into `palisade.toml`, or puts it there.
@@ -185,11 +190,12 @@ fn first(path: &Path) -> Result<Certificate, Failure> {
 }
 
 /// The name goes into file names and into `palisade.toml`.
-fn check_client_name(name: &str) -> Result<(), Failure> {
+fn check_name(name: &str) -> Result<(), Failure> {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || 64 < name.len() || !name.bytes().all(is_word) || name.starts_with('-') {
         return Err(Failure::Usage(format!(
-            "{name:?} is no name for a client: it has 1 to 64 lowercase letters, digits and dashes"
+            "{name:?} is no name for a client or a node: it has 1 to 64 lowercase letters, digits \
+             and dashes"
         )));
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use palisade_server::certificate::Certificate;
-use palisade_server::config::Config;
+use palisade_server::config::{ClientEntry, Config};
 use palisade_server::home::Home;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Shown {
     not_after: String,
     expired: bool,
     days_left: u64,
-    /// The `[[client]]` that is recognised by it.
+    /// The `[[client]]` that is recognised by it, or the `[[node]]` of this name.
     listed_as: Option<String>,
 }
 
@@ -65,8 +65,12 @@ fn print(one: &Shown) -> Result<(), Failure> {
         output::line(&format!("    for {}", one.names.join(", ")))?;
     }
     match &one.listed_as {
+        Some(node) if one.role == "node" => {
+            output::line(&format!("    [[node]] {node:?} in palisade.toml"))
+        }
         Some(client) => output::line(&format!("    [[client]] {client:?} in palisade.toml")),
         None if one.role == "client" => output::line("    not in palisade.toml: not recognised"),
+        None if one.role == "node" => output::line("    not in palisade.toml: not dialled"),
         None => Ok(()),
     }
 }
@@ -87,12 +91,18 @@ fn found(home: &Home, config: &Config) -> Result<Vec<(&'static str, PathBuf)>, F
             }
         }
     }
-    let clients = files::clients(home);
-    let entries = match std::fs::read_dir(&clients) {
+    found.extend(issued(&files::clients(home))?.into_iter().map(|file| ("client", file)));
+    found.extend(issued(&files::nodes(home))?.into_iter().map(|file| ("node", file)));
+    Ok(found)
+}
+
+/// The certificates below this directory, `NAME/NAME.pem` each.
+fn issued(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            return Err(Failure::io(format!("cannot read {}", clients.display()), &error));
+            return Err(Failure::io(format!("cannot read {}", directory.display()), &error));
         }
     };
     let mut issued: Vec<PathBuf> = entries
@@ -101,8 +111,7 @@ fn found(home: &Home, config: &Config) -> Result<Vec<(&'static str, PathBuf)>, F
         .filter(|file| file.exists())
         .collect();
     issued.sort();
-    found.extend(issued.into_iter().map(|file| ("client", file)));
-    Ok(found)
+    Ok(issued)
 }
 
 fn describe(role: &'static str, file: &Path, one: Certificate, config: &Config) -> Shown {
@@ -111,7 +120,13 @@ fn describe(role: &'static str, file: &Path, one: Certificate, config: &Config) 
         palisade_server::policy::Fingerprint::from_hex(digest) == Some(one.fingerprint.clone())
     };
     let left = one.time_left(SystemTime::now());
-    let listed = config.clients.iter().find(|c| c.certificate_sha256.as_ref().is_some_and(is_it));
+    let listed_as = if role == "node" {
+        let is_its = |name: &&str| file.file_stem().is_some_and(|stem| stem == *name);
+        config.nodes.iter().map(|node| node.name.as_str()).find(is_its)
+    } else {
+        let is_its = |client: &&ClientEntry| client.certificate_sha256.as_ref().is_some_and(is_it);
+        config.clients.iter().find(is_its).map(|client| client.name.as_str())
+    };
     Shown {
         role,
         file: file.to_owned(),
@@ -121,7 +136,7 @@ fn describe(role: &'static str, file: &Path, one: Certificate, config: &Config) 
         not_after: date(one.not_after),
         expired: left.is_none(),
         days_left: left.map_or(0, |left| left.as_secs() / 86_400),
-        listed_as: listed.map(|client| client.name.clone()),
+        listed_as: listed_as.map(str::to_owned),
         subject: one.subject,
     }
 }

@@ -1,4 +1,5 @@
-//! A guard is killed in the middle of the run, and started again on the home that it left.
+//! A guard is killed in the middle of the run, and started again on the home that it left; in a
+//! second form it is the guard that dials the node.
 //!
 //! Required: the node's process lives through it; finality, which needs its votes, resumes; its key
 //! seals blocks again; the other authority saw no equivocation.
@@ -25,17 +26,26 @@ const AFTER: u32 = 12;
 /// How long finality may take to get there: 2 s a block, and what the machine adds.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The node dials.
 pub(super) fn run(stand: &Stand<'_>) -> Result<Report, Failure> {
-    let mut guard = Guard::start(stand, "guard", &stand.genesis(AUTHORITIES)?, &["//Alice"])?;
-    let mut alice = Node::start(
-        stand,
-        &Setup {
-            name: "alice",
-            authorities: AUTHORITIES,
-            keys: Keys::Guard(&guard.url()),
-            peers: &[],
-        },
-    )?;
+    let guard = Guard::start(stand, "guard", &stand.genesis(AUTHORITIES)?, &["//Alice"])?;
+    let alice = alice(stand, Keys::Guard(&guard.url()))?;
+    killed(stand, guard, alice)
+}
+
+/// The guard dials, and listens nowhere.
+pub(super) fn dialled(stand: &Stand<'_>) -> Result<Report, Failure> {
+    let genesis = stand.genesis(AUTHORITIES)?;
+    let guard = Guard::start_dialling(stand, "guard", &genesis, &["//Alice"])?;
+    let alice = alice(stand, Keys::Dialling(&guard))?;
+    killed(stand, guard, alice)
+}
+
+fn alice(stand: &Stand<'_>, keys: Keys<'_>) -> Result<Node, Failure> {
+    Node::start(stand, &Setup { name: "alice", authorities: AUTHORITIES, keys, peers: &[] })
+}
+
+fn killed(stand: &Stand<'_>, mut guard: Guard, mut alice: Node) -> Result<Report, Failure> {
     let mut bob = Node::start(
         stand,
         &Setup {

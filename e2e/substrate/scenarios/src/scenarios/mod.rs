@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     Authors,
     /// A guard is killed and started again; its node lives on.
     Kill,
+    /// The same with a guard that dials its node and listens nowhere.
+    Dialled,
     /// Two nodes with the same keys on one guard; another authority sees no equivocation.
     Twins,
     /// The same with local keys; the other authority must see equivocations.
@@ -29,14 +31,15 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// In the order in which they are run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Authors, Self::Kill, Self::Control, Self::Twins, Self::Rotation];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Authors, Self::Kill, Self::Dialled, Self::Control, Self::Twins, Self::Rotation];
 
     /// Its name, on the command line and in its report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Authors => "authors",
             Self::Kill => "kill",
+            Self::Dialled => "dialled",
             Self::Twins => "twins",
             Self::Control => "control",
             Self::Rotation => "rotation",
@@ -48,7 +51,7 @@ impl Scenario {
     pub(crate) fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Rotation => 480,
-            Self::Authors | Self::Kill | Self::Twins | Self::Control => 360,
+            Self::Authors | Self::Kill | Self::Dialled | Self::Twins | Self::Control => 360,
         })
     }
 
@@ -57,6 +60,7 @@ impl Scenario {
         match self {
             Self::Authors => authors::run(stand),
             Self::Kill => kill::run(stand),
+            Self::Dialled => kill::dialled(stand),
             Self::Twins => twins::guarded(stand),
             Self::Control => twins::control(stand),
             Self::Rotation => rotation::run(stand),
