@@ -126,6 +126,7 @@ fn serve(guard: &Guard) {
 }
 
 /// What the core says of a measure.
+#[allow(clippy::print_stderr, reason = "a test that cannot be done says so")]
 fn is_on(guard: &Guard, measure: &str) -> bool {
     let on = format!("palisade_secure_measure{{measure=\"{measure}\",state=\"on\"}} 1\n");
     let is_on = guard.watch("/metrics").body.contains(&on);
