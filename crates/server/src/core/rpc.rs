@@ -92,8 +92,6 @@ pub(super) async fn answer_to(core: &Core, client: &Client, body: &[u8]) -> Opti
         Ok(Message::Batch(calls)) => {
             // None of several is alone, although they came as one.
             let _beside = (1 < calls.len()).then(|| core.engine.on_its_way());
-            // None of them is alone, also when nothing else is asked.
-            let _beside = (1 < calls.len()).then(|| core.engine().on_its_way());
             // At the same time, so that they share durable commits. Each is asked for in its turn,
             // and the ledger decides in the order of asking.
             let answers =
