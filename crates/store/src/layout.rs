@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0 to 4,096 | header: magic (16) ‖ layout (4) ‖ bytes of one copy of the log (4) ‖ digest (32) |
+//! | 0 to 4,096 | header: magic (16) ‖ layout (4) ‖ bytes of a copy of the log (4) ‖ digest (32) |
 //! | then | the log, and its second copy; see [`Log`](crate::log::Log) |
 //! | the rest | the database |
 //!
@@ -92,8 +92,13 @@ impl Layout {
         if found != LAYOUT {
             return Err(StoreError::Version { found, supported: LAYOUT });
         }
-        let is_sound = layout.log_bytes <= MOST_LOG_BYTES && layout.database() <= length;
-        if is_sound { Ok(layout) } else { Err(malformed()) }
+        if MOST_LOG_BYTES < layout.log_bytes {
+            return Err(malformed());
+        }
+        if length < layout.database() {
+            return Err(StoreError::damaged("the end of the file"));
+        }
+        Ok(layout)
     }
 
     /// Where each copy of the log begins.

@@ -183,7 +183,8 @@ fn golden_creation() -> Creation {
 }
 
 /// Writes the golden file anew, with the newest writes in the log alone. Run by hand, once for each
-/// format version: `PALISADE_WRITE_GOLDEN=1 cargo test -p palisade-store --test damaged_files golden`.
+/// format version:
+/// `PALISADE_WRITE_GOLDEN=1 cargo test -p palisade-store --test damaged_files golden`.
 fn write_golden(path: &Path) -> Result<(), StoreError> {
     let disk = FaultyDisk::new();
     let store = Store::create_with_backend(disk.clone(), golden_creation(), SMALL_LOG_BYTES)?;

@@ -343,9 +343,8 @@ proptest! {
         faults in proptest::collection::vec(any_fault(), 1..12),
     ) {
         let disk = FaultyDisk::new();
-        let mut store = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES).unwrap();
-        store.admit(&[fresh(1), fresh(2), fresh(3), fresh_validator(4)]).unwrap();
-        drop(store);
+        let created = Store::create_with_backend(disk.clone(), creation(), SMALL_LOG_BYTES);
+        created.unwrap().admit(&[fresh(1), fresh(2), fresh(3), fresh_validator(4)]).unwrap();
         let mut image = disk.image();
         let mut promises = Promises::default();
         let mut left: &[Step] = &steps;
