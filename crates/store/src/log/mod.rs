@@ -12,9 +12,9 @@
 //! - A frame that the database has taken over brings an entry that the database has: it is passed
 //!   over when the file is opened, so the log need not be cleared.
 //! - One copy of a frame that is damaged, or was not written, does no harm. Where both are damaged
-//!   and a newer frame is to be found anywhere, the file is damaged. Where none is, the frame was on
-//!   its way when the power went, and nothing depended on it; or both of its copies were damaged
-//!   since, which nothing in the file tells.
+//!   and a newer frame is to be found anywhere, the file is damaged. Where none is, the frame was
+//!   on its way when the power went, and nothing depended on it; or both of its copies were
+//!   damaged since, which nothing in the file tells.
 
 mod frame;
 #[cfg(test)]
