@@ -261,7 +261,7 @@ pub(crate) struct ImportRawArguments {
     #[arg(long, value_name = "CHAIN")]
     pub(crate) chain: String,
 
-    /// The kind of key: bls; on Substrate babe, gran, aura, beef or audi
+    /// The kind of key: bls; on Substrate babe, gran, aura, beef, para, asgn or audi
     #[arg(long, value_name = "TYPE")]
     pub(crate) r#type: String,
 

@@ -16,7 +16,8 @@ pub const REMEMBERED_SESSIONS: u32 = 6;
 /// The most candidates of one session that a key may speak about. Whoever backs or approves one
 /// executes it; this many would be one every 55 milliseconds for the four hours of a session of
 /// Polkadot, whose hundred cores make fewer, all validators together. So an honest key stays far
-/// below, and one that is misused fills 200 MB of the ledger at most.
+/// below, and one that is misused has a bounded number of rows of stances; the journal grows with
+/// every statement all the same.
 pub const MAX_CANDIDATES_A_SESSION: u32 = 1 << 18;
 
 /// The newest session, and those before it that are remembered.

@@ -22,8 +22,8 @@ mod common;
 use common::{Random, RecordingLedger, attestation, digest, harmless, irrevocable, key};
 use palisade_protect::journal::{Entry, Event, GENESIS, Replay, ReplayError, chain};
 use palisade_protect::{
-    Duty, Evidence, GrandpaStage, Intent, KeyType, Message, Record, RecordError, Refusal,
-    RefusalKind, Seal, Slot, SubstrateRecord, authorise, decide,
+    Duty, Evidence, GrandpaStage, Intent, KeyType, Message, OpenSessions, Record, RecordError,
+    Refusal, RefusalKind, Seal, Slot, SubstrateHistory, SubstrateRecord, authorise, decide,
 };
 
 const HISTORIES: u64 = 300_000;
@@ -328,6 +328,29 @@ fn the_operator_may_end_the_waiting_but_not_lower_the_record() {
     };
     assert_eq!(replay_with(floor), Ok(()));
     assert_eq!(replay_with(lowered), Err(ReplayError::Lowered(owner)));
+}
+
+/// A program that counted no candidates raised records without counts; what the replay counted stays.
+#[test]
+fn a_raise_without_counts_lowers_nothing() {
+    let owner = key(1);
+    let of = |floor, candidates| {
+        let history = SubstrateHistory::Statements(Some(OpenSessions { floor, candidates }));
+        let record = session(KeyType::PARACHAIN);
+        Record::Substrate(SubstrateRecord { history, ..record })
+    };
+    let replay_with = |raised| {
+        let events = vec![
+            Event::Admitted { key: owner, record: of(9, [3; 7]) },
+            Event::Raised { key: owner, record: raised },
+        ];
+        let bytes = Entry { time_unix_ms: 1, events }.encode();
+        let mut replay = Replay::new();
+        replay.apply(&bytes, &chain(&GENESIS, &bytes)).map(|()| replay.records()[&owner])
+    };
+    assert_eq!(replay_with(of(9, [0; 7])), Ok(of(9, [3; 7])), "the counts stay");
+    assert_eq!(replay_with(of(10, [0; 7])), Ok(of(10, [3, 3, 3, 3, 3, 3, 0])), "and move along");
+    assert_eq!(replay_with(of(8, [9; 7])), Err(ReplayError::Lowered(owner)));
 }
 
 /// One kind of message never stands for another, whatever its bytes.

@@ -2,11 +2,12 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0 to 4,096 | header: magic (16) ‖ layout (4) ‖ bytes of a copy of the log (4) ‖ digest (32) |
+//! | 0 to 4,096 | magic (16) ‖ layout (4) ‖ bytes of a copy of the log (4) ‖ salt (32) ‖ digest (32) |
 //! | then | the log, and its second copy; see [`Log`](crate::log::Log) |
 //! | the rest | the database |
 //!
-//! Integers are little-endian. Invariants: the header and the length of the log are written once,
+//! Integers are little-endian. The salt is random and leaves the file never: see
+//! [`Frame`](crate::log::Frame). Invariants: the header and the length of the log are written once,
 //! when the file is made; the log's bytes are written from the start, so that a write to it changes
 //! no metadata of the file system; the database cannot reach what lies before it.
 
@@ -23,8 +24,11 @@ use crate::error::StoreError;
 /// What the store lies on. Shared by the database and the log.
 pub(crate) type Disk = Arc<dyn StorageBackend>;
 
-/// Bytes of one copy of the log in a new file: about 4,000 attestations.
-pub(crate) const LOG_BYTES: u32 = 1 << 20;
+/// Bytes of one copy of the log in a new file: a thousand writes.
+pub(crate) const LOG_BYTES: u32 = 4 << 20;
+
+/// What makes the frames of a file its own.
+pub(crate) type Salt = [u8; 32];
 
 /// No file has a larger one; opening reads all of it into memory.
 const MOST_LOG_BYTES: u32 = 64 << 20;
@@ -33,7 +37,8 @@ const MAGIC: &[u8; 16] = b"palisade store\r\n";
 const LAYOUT: u32 = 3;
 const DOMAIN: &[u8] = b"palisade/store/header/v1";
 const HEADER_BYTES: u64 = 4_096;
-const FIELDS_BYTES: usize = 16 + 4 + 4;
+const SALT_BYTES: usize = 32;
+const FIELDS_BYTES: usize = 16 + 4 + 4 + SALT_BYTES;
 const DIGEST_BYTES: usize = 32;
 /// How a file begins that is nothing but a database: so were those of format versions 1 and 2.
 const DATABASE_MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -41,16 +46,22 @@ const DATABASE_MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const PIECE_BYTES: usize = 1 << 16;
 
 /// The places of the parts, in bytes from the start of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Layout {
     /// Bytes of one copy of the log.
     pub(crate) log_bytes: u32,
+    /// What the frames of this file are digested with.
+    pub(crate) salt: Salt,
 }
 
 impl Layout {
     /// Lays out an empty file.
     pub(crate) fn create(disk: &Disk, log_bytes: u32) -> Result<Self, StoreError> {
-        let layout = Self { log_bytes };
+        let mut salt = Salt::default();
+        getrandom::fill(&mut salt)
+            .map_err(|error| redb::Error::Io(error.into()))
+            .map_err(StoreError::while_doing("drawing random bytes for the store"))?;
+        let layout = Self { log_bytes, salt };
         let write = || -> io::Result<()> {
             disk.set_len(layout.database())?;
             let zeros = vec![0; PIECE_BYTES];
@@ -83,8 +94,9 @@ impl Layout {
         disk.read(0, &mut header).map_err(redb::Error::Io).map_err(reading)?;
         let rest = header.strip_prefix(MAGIC).ok_or_else(malformed)?;
         let (found, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
-        let (log_bytes, _) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
-        let layout = Self { log_bytes: u32::from_le_bytes(*log_bytes) };
+        let (log_bytes, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+        let (salt, _) = rest.split_first_chunk::<SALT_BYTES>().ok_or_else(malformed)?;
+        let layout = Self { log_bytes: u32::from_le_bytes(*log_bytes), salt: *salt };
         let found = u32::from_le_bytes(*found);
         if layout.header_of(found) != header {
             return Err(malformed());
@@ -117,7 +129,7 @@ impl Layout {
 
     pub(crate) fn header_of(&self, layout: u32) -> [u8; FIELDS_BYTES + DIGEST_BYTES] {
         let fields = MAGIC.iter().copied().chain(layout.to_le_bytes());
-        let fields: Vec<u8> = fields.chain(self.log_bytes.to_le_bytes()).collect();
+        let fields: Vec<u8> = fields.chain(self.log_bytes.to_le_bytes()).chain(self.salt).collect();
         let digest = Sha256::new().chain_update(DOMAIN).chain_update(&fields).finalize();
         let mut header = [0; FIELDS_BYTES + DIGEST_BYTES];
         header.iter_mut().zip(fields.into_iter().chain(digest)).for_each(|(to, from)| *to = from);

@@ -151,7 +151,7 @@ impl Store {
             records: change.records.clone(),
             stances: change.stances.clone(),
         };
-        let encoded = frame.encode();
+        let encoded = self.log.encode(&frame);
         if !self.log.has_room_for(&encoded) {
             return self.write_database(change, Some(next));
         }

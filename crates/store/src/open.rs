@@ -6,9 +6,9 @@
 //! records that it touched, and so must each entry that only the log holds; what the log holds is
 //! in the database before the store is given out.
 //!
-//! What it does not notice: the whole file replaced by an older copy of itself, and, while the log
-//! holds nothing newer, a flip of the one bit in redb's header that says which of the two last
-//! commits is the newer.
+//! What it does not notice: the whole file replaced by an older copy of itself; both copies of the
+//! log's newest frames damaged at rest; and, while the log holds nothing newer, a flip of the one
+//! bit in redb's header that says which of the two last commits is the newer.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

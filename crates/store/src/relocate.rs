@@ -14,24 +14,30 @@ use redb::backends::FileBackend;
 use crate::error::{StoreError, guarded};
 use crate::layout::{Disk, LOG_BYTES, Layout};
 use crate::open::{create_private, file_backend, open_database, sync_directory};
-use crate::upgrade;
 
 /// Lays the database in `path` out anew.
 pub(crate) fn to_present_layout(path: &Path, backend: FileBackend) -> Result<(), StoreError> {
     // Opening and closing brings the database into a state that can be copied.
-    guarded(|| {
-        let database = open_database(backend)?;
-        upgrade::to_current(&database)
-    })?;
+    guarded(|| open_database(backend).map(drop))?;
     let unfinished = path.with_extension("unfinished");
-    let laying_out = || StoreError::io("laying out the store's file anew", &unfinished);
-    let file = create_private(&unfinished).map_err(laying_out())?;
+    let made = make(path, &unfinished).and_then(|()| {
+        fs::rename(&unfinished, path)
+            .and_then(|()| sync_directory(path))
+            .map_err(StoreError::io("naming the store's file", path))
+    });
+    if made.is_err() {
+        // It would only take room; what stands in the way of removing it stood in its way, too.
+        drop(fs::remove_file(&unfinished));
+    }
+    made
+}
+
+fn make(path: &Path, unfinished: &Path) -> Result<(), StoreError> {
+    let laying_out = || StoreError::io("laying out the store's file anew", unfinished);
+    let file = create_private(unfinished).map_err(laying_out())?;
     let disk: Disk = Arc::new(file_backend(file.try_clone().map_err(laying_out())?)?);
     let layout = Layout::create(&disk, LOG_BYTES)?;
-    copy_behind(path, &file, layout.database()).map_err(laying_out())?;
-    fs::rename(&unfinished, path)
-        .and_then(|()| sync_directory(path))
-        .map_err(StoreError::io("naming the store's file", path))
+    copy_behind(path, &file, layout.database()).map_err(laying_out())
 }
 
 fn copy_behind(from: &Path, mut to: &fs::File, place: u64) -> io::Result<()> {

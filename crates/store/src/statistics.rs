@@ -52,6 +52,10 @@ impl Counters {
         count_in(&self.batches, &BATCH_BOUNDS_INTENTS, intents);
     }
 
+    pub(crate) fn last(&self) -> Duration {
+        Duration::from_micros(self.last_us.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn read(&self) -> CommitStatistics {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CommitStatistics {

@@ -194,6 +194,12 @@ impl LedgerHandle {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
+    /// How long the last durable commit took that permits waited for.
+    #[must_use]
+    pub fn last_commit(&self) -> Duration {
+        self.shared.counters.last()
+    }
+
     /// The commits since the thread started.
     #[must_use]
     pub fn statistics(&self) -> CommitStatistics {
@@ -336,6 +342,10 @@ impl Worker {
 
 impl Drop for Alive {
     fn drop(&mut self) {
+        // Nobody commits any more, also not past the queue.
+        if let Ok(mut store) = self.0.store.lock() {
+            drop(store.take());
+        }
         self.0.writable.store(false, Ordering::Relaxed);
     }
 }

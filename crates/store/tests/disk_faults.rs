@@ -235,6 +235,30 @@ fn every_fault_at_every_operation() {
     eprintln!("{total} operations, {} kinds of faults, {struck} runs with a fault", FAULTS.len());
 }
 
+/// The log alone: the database has its own way with pages that a cut damages.
+#[test]
+fn a_cut_that_damages_whole_pages_of_the_log_takes_no_promise_back() {
+    let log = 4_096..4_096 + 2 * SMALL_LOG_BYTES as usize;
+    let total = {
+        let disk = FaultyDisk::new();
+        work(&disk);
+        disk.operations()
+    };
+    let mut damaged = 0;
+    for operation in 1..=total {
+        let disk = FaultyDisk::new();
+        disk.fail_at(operation, Fault::PowerCut);
+        let promises = work(&disk);
+        if !promises.created {
+            continue;
+        }
+        let image = disk.image_with_damaged_pages(log.clone());
+        damaged += u32::from(image != disk.image_after_power_cut(None));
+        check(image, &promises, &format!("pages damaged at {operation} of {total}"));
+    }
+    assert!(10 < damaged, "{damaged}");
+}
+
 #[test]
 fn power_cuts_while_the_last_cut_is_being_repaired() {
     let total = {

@@ -319,7 +319,7 @@ fn a_full_disk_loses_nothing() {
     let home = new_home();
     let mut command = Command::new("sh");
     // A limit on the size of files stands in for a small disk: the same calls fail.
-    let script = "trap '' XFSZ; ulimit -f 6204; exec \"$0\" \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 18492; exec \"$0\" \"$@\"";
     command.args(["-c", script]).arg(std::env::current_exe().unwrap());
     let (mut child, output) = as_child("fill the disk", home.path(), &mut command);
     let mut lines = said(output);

@@ -260,6 +260,16 @@ fn a_broken_ledger_thread_answers_failed_and_is_not_writable() {
 }
 
 #[test]
+fn a_thread_that_breaks_beside_the_store_ends_the_way_past_it_too() {
+    let (handle, thread) = LedgerThread::spawn(new_store(&FaultyDisk::new()), Limits::default());
+    let batch = vec![(key(1), proposal(1, 1))];
+    handle.authorise(batch, |_| panic!("a bug, for this test")).unwrap();
+    assert!(matches!(thread.stop(), Err(StoreError::Bug(_))));
+    assert!(handle.authorise_here(&[(key(1), proposal(2, 1))]).is_none());
+    assert!(!handle.is_writable());
+}
+
+#[test]
 fn refusals_reach_the_journal_without_any_permit() {
     let disk = FaultyDisk::new();
     let (handle, thread) = LedgerThread::spawn(new_store(&disk), Limits::default());

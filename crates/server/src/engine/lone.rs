@@ -1,14 +1,20 @@
 //! Whether a request is alone, and may go past the ledger's queue.
 //!
 //! Two threads are woken for a request that queues: the ledger's, and a worker when it is decided.
-//! One that is alone saves both and waits for the disk where it is. Invariants: while a worker
-//! waits so, another one serves; a request beside others queues, so that they share a commit.
+//! One that is alone saves both and waits for the disk where it is. What comes meanwhile may wait
+//! with it: nothing wakes another worker. Invariants: it waits so only where the disk was quick the
+//! last time, so that a slow one holds up one request at most, and then the queue again; a request
+//! beside others queues, so that they share a commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The most that is decided at once past the queue; signing more takes longer than the wakes.
 const MOST_INTENTS: usize = 16;
+
+/// A disk that took longer the last time is not waited for on a worker.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// Counts the requests between their arrival and their answer.
 #[derive(Debug, Default)]
@@ -31,9 +37,13 @@ impl UnderWay {
         OnItsWay(Arc::clone(&self.count))
     }
 
-    /// Whether a request with so many intents is the only one.
-    pub(super) fn is_lone(&self, intents: usize) -> bool {
-        1 < self.workers && intents <= MOST_INTENTS && self.count.load(Ordering::Relaxed) <= 1
+    /// Whether a request with so many intents is the only one, before a disk that took so long for
+    /// its last commit.
+    pub(super) fn is_lone(&self, intents: usize, last_commit: Duration) -> bool {
+        1 < self.workers
+            && intents <= MOST_INTENTS
+            && last_commit <= QUICK
+            && self.count.load(Ordering::Relaxed) <= 1
     }
 }
 
@@ -48,19 +58,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_small_request_without_others_and_with_a_worker_to_spare_is_lone() {
+    fn only_a_small_request_without_others_before_a_quick_disk_is_lone() {
         let mut under_way = UnderWay::default();
         let alone = under_way.enter();
-        assert!(!under_way.is_lone(1), "no worker is known");
+        assert!(!under_way.is_lone(1, QUICK), "no worker is known");
         under_way.set_workers(1);
-        assert!(!under_way.is_lone(1), "the only worker");
+        assert!(!under_way.is_lone(1, QUICK), "the only worker");
         under_way.set_workers(2);
-        assert!(under_way.is_lone(1) && under_way.is_lone(MOST_INTENTS));
-        assert!(!under_way.is_lone(MOST_INTENTS + 1));
+        assert!(under_way.is_lone(1, QUICK) && under_way.is_lone(MOST_INTENTS, QUICK));
+        assert!(!under_way.is_lone(MOST_INTENTS + 1, QUICK));
+        assert!(!under_way.is_lone(1, QUICK + Duration::from_millis(1)), "the disk is slow");
         let other = under_way.enter();
-        assert!(!under_way.is_lone(1));
+        assert!(!under_way.is_lone(1, QUICK));
         drop(alone);
-        assert!(under_way.is_lone(1));
+        assert!(under_way.is_lone(1, QUICK));
         drop(other);
     }
 }

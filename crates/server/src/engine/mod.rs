@@ -221,7 +221,7 @@ impl Engine {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        if self.under_way.is_lone(batch.len())
+        if self.under_way.is_lone(batch.len(), self.ledger.last_commit())
             && let Some(authorised) = self.ledger.authorise_here(&batch)
         {
             return Ok(authorised);

@@ -32,7 +32,7 @@ pub enum FromFront {
         /// Of the question.
         id: u64,
     },
-    /// The front's event loop turns: to [`FromCore::Ping`] with this number.
+    /// The front's event loop turns: to a ping of this number.
     Pong(u64),
 }
 

@@ -1,10 +1,11 @@
 //! The bytes of one write in the log.
 //!
-//! `number (8) ‖ length (4) ‖ head before (32) ‖ body ‖ SHA-256 of domain and all before (32)`,
+//! `number (8) ‖ length (4) ‖ head before (32) ‖ body ‖ SHA-256 of domain, salt and all before (32)`,
 //! little-endian. The body: the journal entry, then the records, then the stances that the write
 //! left, each list behind its count. Invariants: a frame is taken only when its digest holds, and
 //! says which journal entry it brings and which head that entry continues; what is read is what
-//! was written, to the byte.
+//! was written, to the byte; who does not know the file's salt can make no bytes that pass for a
+//! frame, whatever of a body is its own choice (the hashes of candidates are).
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use palisade_protect::{Digest, KeyId, Record, Stance, Subject};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;
+use crate::layout::Salt;
 use crate::tables;
 
 const DOMAIN: &[u8] = b"palisade/store/frame/v1";
@@ -34,14 +36,14 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self, salt: &Salt) -> Vec<u8> {
         let body = self.body();
         let mut out = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
         out.extend_from_slice(&self.number.to_le_bytes());
         put_length(&mut out, body.len());
         out.extend_from_slice(&self.head_before.0);
         out.extend_from_slice(&body);
-        let digest = digest(&out);
+        let digest = digest(salt, &out);
         out.extend_from_slice(&digest);
         out
     }
@@ -65,22 +67,24 @@ impl Frame {
         out
     }
 
-    /// The frame that `bytes` begin with. `None`: there is no whole frame.
+    /// The frame that `bytes` begin with, and how long it is. `None`: there is no whole frame.
     ///
     /// # Errors
     /// When the digest holds over something that is no frame.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Result<Self, StoreError>> {
+    pub(crate) fn decode(bytes: &[u8], salt: &Salt) -> Option<Result<(Self, usize), StoreError>> {
         let (number, rest) = bytes.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (head_before, rest) = rest.split_first_chunk::<DIGEST_BYTES>()?;
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
         let (body, rest) = rest.split_at_checked(length)?;
         let found = rest.first_chunk::<DIGEST_BYTES>()?;
-        if digest(bytes.get(..HEAD_BYTES + length)?) != *found {
+        let end = HEAD_BYTES.checked_add(length)?;
+        if digest(salt, bytes.get(..end)?) != *found {
             return None;
         }
         let (number, head_before) = (u64::from_le_bytes(*number), Digest(*head_before));
-        Some(Self::from_body(number, head_before, body))
+        let frame = Self::from_body(number, head_before, body);
+        Some(frame.map(|frame| (frame, end.saturating_add(DIGEST_BYTES))))
     }
 
     fn from_body(number: u64, head_before: Digest, body: &[u8]) -> Result<Self, StoreError> {
@@ -138,8 +142,8 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn digest(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
-    Sha256::new().chain_update(DOMAIN).chain_update(bytes).finalize().into()
+fn digest(salt: &Salt, bytes: &[u8]) -> [u8; DIGEST_BYTES] {
+    Sha256::new().chain_update(DOMAIN).chain_update(salt).chain_update(bytes).finalize().into()
 }
 
 #[cfg(test)]
@@ -147,6 +151,8 @@ mod tests {
     use palisade_protect::{EthereumRecord, Slot, Statement};
 
     use super::*;
+
+    const SALT: Salt = [3; 32];
 
     fn frame() -> Frame {
         let record = EthereumRecord::from_now(Slot(7), palisade_protect::Epoch(3));
@@ -162,21 +168,23 @@ mod tests {
 
     #[test]
     fn a_frame_is_read_as_it_was_written_with_anything_behind_it() {
-        let mut bytes = frame().encode();
+        let mut bytes = frame().encode(&SALT);
+        let length = bytes.len();
         bytes.extend_from_slice(&[0xaa; 700]);
-        assert_eq!(Frame::decode(&bytes).unwrap().unwrap(), frame());
+        assert_eq!(Frame::decode(&bytes, &SALT).unwrap().unwrap(), (frame(), length));
+        assert!(Frame::decode(&bytes, &[4; 32]).is_none(), "another file's");
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_leaves_no_frame() {
-        let bytes = frame().encode();
+        let bytes = frame().encode(&SALT);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Frame::decode(&flipped).is_none(), "bit {bit}");
+            assert!(Frame::decode(&flipped, &SALT).is_none(), "bit {bit}");
         }
         for length in 0..bytes.len() {
-            assert!(Frame::decode(&bytes[..length]).is_none(), "{length} bytes");
+            assert!(Frame::decode(&bytes[..length], &SALT).is_none(), "{length} bytes");
         }
     }
 

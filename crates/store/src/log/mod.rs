@@ -8,10 +8,10 @@
 //! Invariants:
 //! - A frame is durable, in both copies, when [`Log::append`] returns `Ok`.
 //! - Frames stand behind each other from the start, each at a multiple of [`ALIGNMENT`], so that
-//!   none shares a sector with an older one; each continues the journal of the one before.
+//!   none shares a page with an older one that signatures stand on; each continues the journal of the one before.
 //! - A frame that the database has taken over brings an entry that the database has: it is passed
 //!   over when the file is opened, so the log need not be cleared.
-//! - One copy of a frame that is damaged, or was not written, does no harm. Where both are damaged
+//! - One copy of a frame that is damaged, unreadable, or was not written, does no harm. Where both are damaged
 //!   and a newer frame is to be found anywhere, the file is damaged. Where none is, the frame was
 //!   on its way when the power went, and nothing depended on it; or both of its copies were
 //!   damaged since, which nothing in the file tells.
@@ -29,10 +29,11 @@ use palisade_protect::journal;
 pub(crate) use frame::Frame;
 
 use crate::error::{Damage, StoreError};
-use crate::layout::{Disk, Layout};
+use crate::layout::{Disk, Layout, Salt};
 
-/// The sector of a disk: what it writes whole or not at all.
-const ALIGNMENT: usize = 512;
+/// The page of a file and the sector of a disk: what is written at one time. A power cut may
+/// damage all of it.
+const ALIGNMENT: usize = 4_096;
 
 /// The log of one file.
 pub(crate) struct Log {
@@ -88,16 +89,17 @@ impl Log {
         mut head: Digest,
     ) -> Result<Vec<Frame>, StoreError> {
         let copies = self.read_copies()?;
+        let salt = &self.layout.salt;
         let (mut found, mut place) = (Vec::new(), 0);
-        while let Some(frame) = continuing(&copies, place, entries, &head)? {
-            place += padded(frame.encode().len());
+        while let Some((frame, length)) = continuing(&copies, place, salt, entries, &head)? {
+            place += padded(length);
             entries = frame.number;
             head = journal::chain(&head, &frame.entry);
             found.push(frame);
         }
         for copy in &copies {
             for place in (0..copy.len()).step_by(ALIGNMENT) {
-                if is_newer_than(copy, place, entries) {
+                if is_newer_than(copy, place, salt, entries) {
                     return Err(StoreError::Damaged(Damage::Log));
                 }
             }
@@ -105,13 +107,30 @@ impl Log {
         Ok(found)
     }
 
+    /// Both copies; what cannot be read of one of them is zeros, as if it had never been written.
     fn read_copies(&self) -> Result<[Vec<u8>; 2], StoreError> {
         let mut copies = [vec![0; self.bytes()], vec![0; self.bytes()]];
-        for (copy, start) in copies.iter_mut().zip(self.layout.log_copies()) {
-            let reading = StoreError::while_doing("reading the store's log");
-            self.disk.read(start, copy).map_err(redb::Error::Io).map_err(reading)?;
+        let [first, second] = &mut copies;
+        let [first_start, second_start] = self.layout.log_copies();
+        let pieces = first.chunks_mut(ALIGNMENT).zip(second.chunks_mut(ALIGNMENT));
+        for ((first, second), place) in pieces.zip((0..).step_by(ALIGNMENT)) {
+            let one = self.disk.read(first_start + place, first);
+            match (one, self.disk.read(second_start + place, second)) {
+                (Err(error), Err(_)) => {
+                    let reading = StoreError::while_doing("reading the store's log");
+                    return Err(reading(redb::Error::Io(error)));
+                }
+                (Err(_), Ok(())) => first.fill(0),
+                (Ok(()), Err(_)) => second.fill(0),
+                (Ok(()), Ok(())) => {}
+            }
         }
         Ok(copies)
+    }
+
+    /// A frame as it goes into this log.
+    pub(crate) fn encode(&self, frame: &Frame) -> Vec<u8> {
+        frame.encode(&self.layout.salt)
     }
 
     fn bytes(&self) -> usize {
@@ -123,32 +142,30 @@ fn padded(length: usize) -> usize {
     length.next_multiple_of(ALIGNMENT)
 }
 
-/// The frame at `place` that continues the journal, out of whichever copy has it: the other may
-/// be damaged, or still hold an older frame.
+/// The frame at `place` that continues the journal, and its length, out of whichever copy has it:
+/// the other may be damaged, or still hold an older frame.
 fn continuing(
     copies: &[Vec<u8>; 2],
     place: usize,
+    salt: &Salt,
     entries: u64,
     head: &Digest,
-) -> Result<Option<Frame>, StoreError> {
+) -> Result<Option<(Frame, usize)>, StoreError> {
     for copy in copies {
         let bytes = copy.get(place..).unwrap_or_default();
-        let frame = Frame::decode(bytes).transpose()?;
-        let continues = |frame: &Frame| {
-            entries.checked_add(1) == Some(frame.number) && frame.head_before == *head
-        };
-        if let Some(frame) = frame.filter(continues) {
-            return Ok(Some(frame));
+        let Some((frame, length)) = Frame::decode(bytes, salt).transpose()? else { continue };
+        if entries.checked_add(1) == Some(frame.number) && frame.head_before == *head {
+            return Ok(Some((frame, length)));
         }
     }
     Ok(None)
 }
 
 /// Whether a whole frame with a later entry stands at `place`.
-fn is_newer_than(copy: &[u8], place: usize, entries: u64) -> bool {
+fn is_newer_than(copy: &[u8], place: usize, salt: &Salt, entries: u64) -> bool {
     let bytes = copy.get(place..).unwrap_or_default();
     let number = bytes.first_chunk::<8>().map_or(0, |number| u64::from_le_bytes(*number));
-    entries < number && Frame::decode(bytes).is_some()
+    entries < number && Frame::decode(bytes, salt).is_some()
 }
 
 impl fmt::Debug for Log {

@@ -7,9 +7,9 @@ use palisade_protect::journal::{self, GENESIS};
 use redb::StorageBackend as _;
 
 use super::*;
-use crate::testing::{FaultyDisk, SMALL_LOG_BYTES};
+use crate::testing::{Fault, FaultyDisk, SMALL_LOG_BYTES};
 
-/// A log of `count` frames of two sectors each, from entry 1 on; the head after the last.
+/// A log of `count` frames of two pages each, from entry 1 on; the head after the last.
 fn log(count: u64) -> (FaultyDisk, Log, Digest) {
     let disk = FaultyDisk::new();
     let shared: Disk = Arc::new(disk.clone());
@@ -21,10 +21,11 @@ fn log(count: u64) -> (FaultyDisk, Log, Digest) {
 
 fn append(log: &mut Log, numbers: std::ops::RangeInclusive<u64>, mut head: Digest) -> Digest {
     for number in numbers {
-        let entry = vec![u8::try_from(number).unwrap(); 600];
+        let entry = vec![u8::try_from(number).unwrap(); 5_000];
         let (records, stances) = Default::default();
         let next = journal::chain(&head, &entry);
-        log.append(Frame { number, head_before: head, entry, records, stances }.encode()).unwrap();
+        let frame = Frame { number, head_before: head, entry, records, stances };
+        log.append(log.encode(&frame)).unwrap();
         head = next;
     }
     head
@@ -33,7 +34,7 @@ fn append(log: &mut Log, numbers: std::ops::RangeInclusive<u64>, mut head: Diges
 /// Flips a bit in the middle of a frame, in the copies of choice.
 fn damage(disk: &FaultyDisk, log: &Log, frame: u64, copies: &[usize]) {
     for copy in copies {
-        let place = log.layout.log_copies()[*copy] + (frame - 1) * 1_024 + 300;
+        let place = log.layout.log_copies()[*copy] + (frame - 1) * 8_192 + 300;
         let mut byte = [0];
         disk.read(place, &mut byte).unwrap();
         disk.write(place, &[byte[0] ^ 1]).unwrap();
@@ -91,10 +92,50 @@ fn a_log_beside_an_older_or_another_database_is_damage() {
 fn a_full_log_takes_nothing_more() {
     let (disk, mut log, head) = log(8);
     let (records, stances) = Default::default();
-    let next = Frame { number: 9, head_before: head, entry: vec![9], records, stances }.encode();
+    let next = Frame { number: 9, head_before: head, entry: vec![9], records, stances };
+    let next = log.encode(&next);
     assert!(!log.has_room_for(&next));
     let before = disk.image();
     assert!(matches!(log.append(next), Err(StoreError::Bug(_))));
     assert_eq!(disk.image(), before);
     assert_eq!(numbers(log.read(0, GENESIS)), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn one_copy_that_cannot_be_read_does_no_harm_and_two_are_an_error() {
+    let (disk, log, _) = log(3);
+    for piece in 1..=12 {
+        disk.fail_at(disk.operations() + piece, Fault::ReadError);
+        assert_eq!(numbers(log.read(0, GENESIS)), [1, 2, 3], "piece {piece}");
+    }
+    disk.fail_at(disk.operations() + 1, Fault::ErrorForEver);
+    assert!(matches!(log.read(0, GENESIS), Err(StoreError::Unavailable { .. })));
+}
+
+/// What a client chooses can stand at the beginning of a page, in the middle of a frame.
+#[test]
+fn nobody_can_write_a_frame_into_a_frame_without_the_salt() {
+    // The place of the entry in the frame, after its number, length, head and own length.
+    const BEFORE: usize = 8 + 4 + 32 + 4;
+    let frame = |number, head_before, entry| {
+        let (records, stances) = Default::default();
+        Frame { number, head_before, entry, records, stances }
+    };
+    let (_disk, mut log, head) = log(0);
+    let own = log.layout.salt;
+    for (salt, passes) in [([0; 32], false), (own, true)] {
+        let inside = frame(u64::MAX, Digest([9; 32]), vec![]).encode(&salt);
+        let entry = [vec![0; ALIGNMENT - BEFORE], inside].concat();
+        log.restart();
+        log.append(log.encode(&frame(1, head, entry))).unwrap();
+        let read = log.read(0, GENESIS);
+        assert_eq!(is_damage(&read), passes, "the search can find: {read:?}");
+    }
+}
+
+#[test]
+fn two_files_have_two_salts() {
+    let ((_, one, _), (_, other, _)) = (log(0), log(0));
+    assert_ne!(one.layout.salt, other.layout.salt);
+    assert_ne!(one.layout.salt, [0; 32]);
 }

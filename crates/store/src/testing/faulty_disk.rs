@@ -5,11 +5,13 @@
 //! whole 512-byte sectors it likes; the same seed loses the same sectors.
 
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
 const SECTOR_BYTES: usize = 512;
+const PAGE_BYTES: usize = 4_096;
 
 /// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,26 @@ impl FaultyDisk {
         if let Some(seed) = seed {
             let mut random = SplitMix(seed);
             disk.unsynced.iter().for_each(|change| change.apply_partly(&mut image, &mut random));
+        }
+        image
+    }
+
+    /// What is left when the power fails now and each page of 4,096 bytes in `range` that was not
+    /// synced since it was last written is damaged, all of it; elsewhere nothing of that arrived.
+    #[must_use]
+    pub fn image_with_damaged_pages(&self, range: Range<usize>) -> Vec<u8> {
+        let disk = self.lock();
+        let mut image = disk.durable.clone();
+        for change in &disk.unsynced {
+            let Change::Write(start, data) = change else { continue };
+            for page in start / PAGE_BYTES..(start + data.len()).div_ceil(PAGE_BYTES) {
+                let page = page * PAGE_BYTES..(page + 1) * PAGE_BYTES;
+                if range.contains(&page.start)
+                    && let Some(page) = image.get_mut(page)
+                {
+                    page.fill(0xa5);
+                }
+            }
         }
         image
     }

@@ -4,5 +4,5 @@ mod faulty_disk;
 
 pub use faulty_disk::{Fault, FaultyDisk};
 
-/// A log for tests: full after some ten writes, so that both ways of writing are taken.
-pub const SMALL_LOG_BYTES: u32 = 8_192;
+/// A log for tests: full after sixteen writes, so that both ways of writing are taken.
+pub const SMALL_LOG_BYTES: u32 = 65_536;
