@@ -59,7 +59,7 @@ impl Layout {
     pub(crate) fn create(disk: &Disk, log_bytes: u32) -> Result<Self, StoreError> {
         let mut salt = Salt::default();
         getrandom::fill(&mut salt)
-            .map_err(|error| redb::Error::Io(error.into()))
+            .map_err(|error| redb::Error::Io(io::Error::other(error.to_string())))
             .map_err(StoreError::while_doing("drawing random bytes for the store"))?;
         let layout = Self { log_bytes, salt };
         let write = || -> io::Result<()> {
