@@ -12,9 +12,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts logging; `RUST_LOG` overrides the level.
+/// Starts logging; `RUST_LOG` overrides the level. The front has filtered its lines already.
 pub(crate) fn start(format: LogFormat) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    let mut filter = filter();
+    if let Ok(lines_of_the_front) = "palisade_server::front=trace".parse() {
+        filter = filter.add_directive(lines_of_the_front);
+    }
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     report(match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),

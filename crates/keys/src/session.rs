@@ -173,8 +173,7 @@ impl SessionSecretKey {
 
     pub(crate) fn from_seed(scheme: Scheme, seed: Seed) -> Result<Self, SecretUriError> {
         let out_of_range = SecretUriError::OutOfRange;
-        // The libraries' numbers are values, of which each move leaves one behind.
-        let pair = forgetting(|| Pair::of(scheme, &seed))?;
+        let pair = Pair::of(scheme, &seed)?;
         let bytes = pair.public_key_bytes();
         let public_key = SessionPublicKey::new(scheme, &bytes).map_err(|_| out_of_range)?;
         Ok(Self { seed: Box::new(seed), pair, public_key })

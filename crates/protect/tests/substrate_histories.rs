@@ -330,7 +330,7 @@ fn the_operator_may_end_the_waiting_but_not_lower_the_record() {
     assert_eq!(replay_with(lowered), Err(ReplayError::Lowered(owner)));
 }
 
-/// A program that counted no candidates raised records without counts; what the replay counted stays.
+/// A program that counted no candidates raised records without counts; what was counted stays.
 #[test]
 fn a_raise_without_counts_lowers_nothing() {
     let owner = key(1);

@@ -25,7 +25,8 @@ pub enum Measure {
     SecretMemory,
     /// Only the home and configured files can be opened.
     LandlockFiles,
-    /// Only configured TCP ports can be bound, and no TCP connection opened.
+    /// Only configured TCP ports can be bound, and no TCP connection opened but to the ports of
+    /// nodes that are dialled.
     LandlockTcp,
     /// No signals and no abstract sockets to processes outside.
     LandlockScope,

@@ -1,6 +1,7 @@
 //! Why a home cannot be made, opened or served, sorted by what is to be done next.
 //!
-//! Invariant: a guard that finds damage ends as one that a person must look at.
+//! Invariant: a guard that finds damage ends, for a service manager, as one that a person must look
+//! at.
 
 use std::fmt;
 
@@ -41,10 +42,10 @@ impl fmt::Display for HomeError {
 impl std::error::Error for HomeError {}
 
 impl HomeError {
-    /// As a guard ends by it, which a service manager would start again: what is damaged stays so,
+    /// As a guard ends by it that a service manager would start again: what is damaged stays so,
     /// and a person must look first.
     #[must_use]
-    pub(crate) fn of_a_guard(self) -> Self {
+    pub(crate) fn for_a_service_manager(self) -> Self {
         match self {
             Self::Damaged(message) => Self::Unsafe(message),
             other => other,

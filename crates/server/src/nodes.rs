@@ -117,6 +117,15 @@ impl NodeEntry {
         }
     }
 
+    /// The name or address that the node's certificate must have.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a url that is none.
+    pub fn known_by(&self) -> Result<String, ConfigError> {
+        let named = self.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        named.map_or_else(|| Ok(self.address()?.ip().to_string()), Ok)
+    }
+
     fn parse_url(&self) -> Result<Place, ConfigError> {
         let form = "url is ws://ADDRESS:PORT or wss://ADDRESS:PORT";
         let uri: Uri = self.url.parse().map_err(|_| self.fails(form))?;
@@ -130,6 +139,12 @@ impl NodeEntry {
             return Err(
                 self.fails("a url with a user or a password is not dialled; use token_file")
             );
+        }
+        if uri.query().is_some() {
+            return Err(self.fails(
+                "a url with a query is not dialled: it is shown on the console and in the log; use \
+                 token_file",
+            ));
         }
         let port = uri.port_u16().filter(|port| *port != 0);
         let port = port.ok_or_else(|| self.fails("url names no port; add the node's, as :9955"))?;
@@ -155,7 +170,7 @@ impl NodeEntry {
             return Err(self.fails("a bearer token is visible ASCII without spaces"));
         }
         let files = self.tls.as_ref().map(|tls| {
-            let name = tls.server_name.clone().unwrap_or_else(|| address.ip().to_string());
+            let name = self.known_by()?;
             if ServerName::try_from(name.as_str()).is_err() {
                 return Err(self.fails(&format!("server_name {name:?} is no name of a server")));
             }

@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0 to 4,096 | magic (16) ‖ layout (4) ‖ bytes of a copy of the log (4) ‖ salt (32) ‖ digest (32) |
+//! | 0 to 4,096 | magic (16) ‖ layout (4) ‖ bytes of a log (4) ‖ salt (32) ‖ digest (32) |
 //! | then | the log, and its second copy; see [`Log`](crate::log::Log) |
 //! | the rest | the database |
 //!

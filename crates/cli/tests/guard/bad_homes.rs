@@ -226,8 +226,10 @@ fn a_link_in_the_place_of_what_a_home_consists_of_is_refused() {
 }
 
 #[test]
-fn a_damaged_home_ends_a_guard_with_the_status_that_nobody_starts_again() {
+fn a_damaged_home_ends_a_guard_with_the_status_that_no_service_manager_starts_again() {
     let home = TestHome::with_keys(1);
+    let manager = home.beside("notify");
+    let _manager = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
     home.start().stop();
     for (name, said) in [
         ("store.redb", "do not sign with these keys elsewhere"),
@@ -236,8 +238,11 @@ fn a_damaged_home_ends_a_guard_with_the_status_that_nobody_starts_again() {
         let path = home.path().join(name);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        is_refused(&home.run_command().output().unwrap(), 4, &["damaged", said]);
-        // A command is not started again by anybody: it could not do it.
+        let mut managed = home.run_command();
+        managed.env("NOTIFY_SOCKET", &manager);
+        is_refused(&managed.output().unwrap(), 4, &["damaged", said]);
+        // What nobody starts again could not do it.
+        is_refused(&home.run_command().output().unwrap(), 3, &["damaged", said]);
         is_refused(&home.run(&["keys", "list"]), 3, &["damaged", said]);
         fs::write(&path, whole).unwrap();
     }

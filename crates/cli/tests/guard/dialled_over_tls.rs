@@ -213,7 +213,7 @@ fn a_certificate_for_a_name_serves_behind_an_address_and_a_token_may_come_beside
 #[test]
 fn a_self_signed_certificate_can_be_pinned() {
     let (home, node) = home_and_node(&[]);
-    let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let signed = rcgen::generate_simple_self_signed(vec!["validator".to_owned()]).unwrap();
     fs::write(home.path().join("pinned.pem"), signed.cert.pem()).unwrap();
     home.configure("authorities = \"tls/ca.pem\"", "authorities = \"pinned.pem\"");
     fs::write(node.file("self.pem"), signed.cert.pem()).unwrap();

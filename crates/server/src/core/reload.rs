@@ -44,6 +44,8 @@ pub struct Reloader {
     engine: Arc<Engine>,
     gate: watch::Sender<Vec<GateEntry>>,
     running: AtomicBool,
+    /// Whether the one that runs may have read what was there before a change.
+    again: AtomicBool,
     begun: Mutex<Option<Instant>>,
     last: Mutex<Last>,
 }
@@ -60,6 +62,7 @@ impl Reloader {
             gate: watch::Sender::new(engine.policy().gate()),
             engine,
             running: AtomicBool::new(false),
+            again: AtomicBool::new(false),
             begun: Mutex::default(),
             last: Mutex::default(),
         }
@@ -67,8 +70,15 @@ impl Reloader {
 
     /// The turn to reload; `None` while another has it.
     pub fn take_turn(self: &Arc<Self>) -> Option<Turn> {
-        let free = !self.running.swap(true, Ordering::AcqRel);
+        let free = !self.running.swap(true, Ordering::SeqCst);
         free.then(|| Turn(Arc::clone(self)))
+    }
+
+    /// Lets the reload that is running read once more before it ends; `false` when none is.
+    #[must_use]
+    pub(crate) fn ask_once_more(&self) -> bool {
+        self.again.store(true, Ordering::SeqCst);
+        self.running.load(Ordering::SeqCst) || !self.again.swap(false, Ordering::SeqCst)
     }
 
     fn reload(&self) {
@@ -151,12 +161,21 @@ pub struct Turn(Arc<Reloader>);
 impl Turn {
     /// Reads the policy and puts it in force, or keeps the old one and remembers why.
     pub fn reload(self) {
+        let reloader = Arc::clone(&self.0);
+        self.0.again.store(false, Ordering::SeqCst);
         self.0.reload();
+        drop(self);
+        // Asked for while it ran: what it read may have been what was there before.
+        if reloader.again.swap(false, Ordering::SeqCst)
+            && let Some(turn) = reloader.take_turn()
+        {
+            turn.reload();
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
+        self.0.running.store(false, Ordering::SeqCst);
     }
 }

@@ -1,7 +1,8 @@
 //! `palisade run`: opens a home, serves it, and stops in order.
 //!
 //! Two processes: the **core** holds the home and its keys and has no network; the **front** holds
-//! the listeners and nothing else. The core starts the front and tells it when to stop; whichever
+//! what meets the network (listeners, their TLS keys, connections to nodes and the tokens for them)
+//! and nothing else. The core starts the front and tells it when to stop; whichever
 //! ends, the other follows.
 //!
 //! Order of a stop: no new connections → requests under way finish, within a bound → the front ends
@@ -113,7 +114,11 @@ pub fn run(
         Front::Here(setup, _) => nodes::ports(&setup.nodes),
     };
     stages.one_thread(&dials)?;
-    core::run(home, unlock, prepared, stages).map_err(HomeError::of_a_guard)
+    let is_managed = prepared.manager.is_there();
+    core::run(home, unlock, prepared, stages).map_err(|error| match is_managed {
+        true => error.for_a_service_manager(),
+        false => error,
+    })
 }
 
 fn prepare(home: &Home, options: &RunOptions) -> Result<Prepared, HomeError> {

@@ -39,6 +39,11 @@ impl ServiceManager {
         Self { socket: socket.map(Arc::new), watchdog: watchdog.map(Duration::from_micros) }
     }
 
+    /// Whether there is one.
+    pub(super) fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// The guard serves. Starts to feed the watchdog, until the task is aborted.
     pub(super) fn announce_ready(&self, core: Arc<Core>, front: Pulse) -> JoinHandle<()> {
         self.tell("READY=1\n");

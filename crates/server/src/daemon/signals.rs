@@ -35,7 +35,10 @@ impl Signals {
                 _ = self.hang_up.recv() => {
                     match core.reloader().take_turn() {
                         Some(turn) => drop(tokio::task::spawn_blocking(move || turn.reload())),
-                        None => tracing::info!("a reload is already running"),
+                        None if core.reloader().ask_once_more() => {
+                            tracing::info!("a reload is running; it reads once more at its end");
+                        }
+                        None => tracing::warn!("a reload has just ended; send SIGHUP again"),
                     }
                 }
             }

@@ -102,6 +102,9 @@ pub(super) async fn open(
     })
 }
 
+/// Why a session of a stranger ends.
+const GONE: &str = "the policy no longer has this client";
+
 /// How a session learns that the other side is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -171,6 +174,7 @@ impl<S: Messages> Session<S> {
         let ended = loop {
             let step = tokio::select! {
                 biased;
+                () = std::future::ready(()), if self.client.is_empty() => Err(Ended::ByUs(GONE)),
                 () = &mut stopped => Err(Ended::ByUs("the guard stops")),
                 Some(answer) = self.under_way.join_next() => self.send(answer.ok().flatten()).await,
                 message = self.socket.next() => match message {
@@ -261,7 +265,7 @@ impl<S: Messages> Session<S> {
         let known = self.gate.borrow_and_update();
         match recognise(&known, &self.presented.at_gate()) {
             Ok(entry) if entry.name == self.client => self.clients = known.len(),
-            _ => return Err(Ended::ByUs("the policy no longer has this client")),
+            _ => return Err(Ended::ByUs(GONE)),
         }
         Ok(())
     }

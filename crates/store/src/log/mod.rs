@@ -8,13 +8,14 @@
 //! Invariants:
 //! - A frame is durable, in both copies, when [`Log::append`] returns `Ok`.
 //! - Frames stand behind each other from the start, each at a multiple of [`ALIGNMENT`], so that
-//!   none shares a page with an older one that signatures stand on; each continues the journal of the one before.
+//!   none shares a page with an older one that signatures stand on; each continues the journal of
+//!   the one before.
 //! - A frame that the database has taken over brings an entry that the database has: it is passed
 //!   over when the file is opened, so the log need not be cleared.
-//! - One copy of a frame that is damaged, unreadable, or was not written, does no harm. Where both are damaged
-//!   and a newer frame is to be found anywhere, the file is damaged. Where none is, the frame was
-//!   on its way when the power went, and nothing depended on it; or both of its copies were
-//!   damaged since, which nothing in the file tells.
+//! - One copy of a frame that is damaged, unreadable, or was not written, does no harm. Where both
+//!   are damaged and a newer frame is to be found anywhere, the file is damaged. Where none is, the
+//!   frame was on its way when the power went, and nothing depended on it; or both of its copies
+//!   were damaged since, which nothing in the file tells.
 
 mod frame;
 #[cfg(test)]

@@ -40,8 +40,9 @@ pub(super) fn run(home: &Home, arguments: &TlsNodeArguments) -> Done {
         .iter()
         .try_for_each(|operation| entry.check_allowed(*operation))
         .map_err(Failure::Usage)?;
-    let names = names(arguments, address);
+    let names = names(arguments);
     check_names(&names)?;
+    check_own(&config.nodes, name, &names)?;
     let record = files::nodes(home).join(name);
     files::must_be_free(&record)?;
     let now = SystemTime::now();
@@ -89,11 +90,29 @@ fn entry(arguments: &TlsNodeArguments) -> NodeEntry {
     }
 }
 
-fn names(arguments: &TlsNodeArguments, address: SocketAddr) -> Vec<String> {
+/// Its own name, unless others are given: the address may be another node's too, or the guard's,
+/// and whoever holds the certificate would pass for that.
+fn names(arguments: &TlsNodeArguments) -> Vec<String> {
     match arguments.names.as_slice() {
-        [] => vec![address.ip().to_string()],
+        [] => vec![arguments.name.clone()],
         names => names.to_vec(),
     }
+}
+
+/// No other node is known by one of these.
+fn check_own(nodes: &[NodeEntry], node: &str, names: &[String]) -> Result<(), Failure> {
+    let others = nodes.iter().filter(|other| other.name != node);
+    for other in others.filter(|other| other.tls.is_some()) {
+        let known_by = other.known_by().map_err(|error| Failure::Usage(error.0))?;
+        if names.contains(&known_by) {
+            return Err(Failure::Usage(format!(
+                "the node {:?} is known by {known_by} already: whoever holds the certificate of \
+                 one would pass for the other; give --name NAME that only this node has",
+                other.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn lines(entry: &NodeEntry, names: &[String], address: SocketAddr, allow: &[Operation]) -> String {
