@@ -1,9 +1,9 @@
 //! Requests on a guard that serves.
 //!
 //! Invariants: one request at a time changes anything; the ledger's thread does what must stand
-//! between two commits, and what is slow beside that (making and sealing generated keys,
-//! loading keys, signing proofs) is done by the thread that asks, so that signatures do not wait for
-//! it; keys serve when they are sealed and have a record, and no earlier.
+//! between two commits, and what is slow beside that (making and sealing generated keys, loading
+//! keys, signing proofs) is done by the thread that asks, so that signatures do not wait for it;
+//! keys serve when they are sealed and have a record, and no earlier.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,12 @@
 //! The bytes of one write in the log.
 //!
 //! `number (8) ‖ length (4) ‖ head before (32) ‖ body ‖ digest (32)`, little-endian; the digest is
-//! SHA-256 of a domain, the file's salt, and all before. The body: the journal entry, then the records, then the stances that the write
-//! left, each list behind its count. Invariants: a frame is taken only when its digest holds, and
-//! says which journal entry it brings and which head that entry continues; what is read is what
-//! was written, to the byte; who does not know the file's salt can make no bytes that pass for a
-//! frame, whatever of a body is its own choice (the hashes of candidates are).
+//! SHA-256 of a domain, the file's salt, and all before. The body: the journal entry, then the
+//! records, then the stances that the write left, each list behind its count. Invariants: a frame
+//! is taken only when its digest holds, and says which journal entry it brings and which head that
+//! entry continues; what is read is what was written, to the byte; who does not know the file's
+//! salt can make no bytes that pass for a frame, whatever of a body is its own choice (the hashes
+//! of candidates are).
 
 use std::collections::BTreeMap;
 
