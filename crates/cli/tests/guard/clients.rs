@@ -173,3 +173,26 @@ fn a_reload_cannot_open_a_listener_that_others_reach() {
     assert!(status()["lastError"].as_str().unwrap().contains("anonymous"));
     guard.sign(KEYS[0], &block(1, 1)).is_error(401, "credential-missing", "");
 }
+
+/// A reload that runs may have read what was there before; with this many keys it takes a while.
+#[test]
+fn a_hang_up_while_a_reload_runs_takes_force_after_it() {
+    let home = TestHome::with_keys(1);
+    let keys: Vec<String> = (0..20_000_u32).map(|key| format!("\"0x{key:096x}\"")).collect();
+    home.configure("[metrics]", &format!("[key_sets]\nmany = [{}]\n[metrics]", keys.join(",")));
+    let guard = home.start();
+    guard.sign(KEYS[0], &block(1, 1)).signature();
+    for slot in 2..6 {
+        let anonymous = "name = \"local\"\nanonymous = true";
+        let gone = format!("name = \"local\"\ntoken_sha256 = {:?}", "07".repeat(32));
+        let answer = guard.request("POST", "/reload", &[], "");
+        assert!([202, 409].contains(&answer.status), "{answer:?}");
+        eventually("it reads", || guard.get("/reload").json()["status"] == "running");
+        home.configure(anonymous, &gone);
+        guard.signal("HUP");
+        eventually("the client is gone", || guard.sign(KEYS[0], &block(1, 1)).status == 401);
+        home.configure(&gone, anonymous);
+        guard.signal("HUP");
+        eventually("the client is back", || guard.sign(KEYS[0], &block(slot, 1)).status == 200);
+    }
+}
