@@ -22,7 +22,7 @@ use crate::statistics::{CommitStatistics, Counters};
 
 /// How long refusals may wait for the journal, however busy the thread is.
 const REFUSALS_WAIT: Duration = Duration::from_secs(1);
-/// A pause after which the file is made ready for a quick start after a crash.
+/// A pause after which the database takes over what the log holds.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// What is permitted, or why not, each at its intent's place.

@@ -74,11 +74,11 @@ impl Reloader {
         free.then(|| Turn(Arc::clone(self)))
     }
 
-    /// Lets the reload that is running read once more before it ends; `false` when none is.
-    #[must_use]
-    pub(crate) fn ask_once_more(&self) -> bool {
+    /// The turn to reload; `None` while another has it, who then reads once more at its end.
+    pub(crate) fn take_turn_or_leave_word(self: &Arc<Self>) -> Option<Turn> {
+        // Before the look: whoever has the turn now looks for it after giving the turn back.
         self.again.store(true, Ordering::SeqCst);
-        self.running.load(Ordering::SeqCst) || !self.again.swap(false, Ordering::SeqCst)
+        self.take_turn()
     }
 
     fn reload(&self) {

@@ -33,12 +33,9 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    match core.reloader().take_turn() {
+                    match core.reloader().take_turn_or_leave_word() {
                         Some(turn) => drop(tokio::task::spawn_blocking(move || turn.reload())),
-                        None if core.reloader().ask_once_more() => {
-                            tracing::info!("a reload is running; it reads once more at its end");
-                        }
-                        None => tracing::warn!("a reload has just ended; send SIGHUP again"),
+                        None => tracing::info!("a reload runs; it reads once more at its end"),
                     }
                 }
             }
